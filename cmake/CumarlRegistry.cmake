@@ -1,0 +1,124 @@
+# Reads envs/envs.def and kernels/learners.def and generates the registry: one translation unit an
+# environment and instruction set (and one for CUDA), with all learners inside.
+
+# The instruction sets the CPU loops are compiled for; the best one is chosen at run time.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(CUMARL_CPU_VARIANTS generic x86_64_v3 x86_64_v4)
+  set(CUMARL_FLAGS_generic -march=x86-64-v2)
+  set(CUMARL_FLAGS_x86_64_v3 -march=x86-64-v3 -mtune=haswell)
+  set(CUMARL_FLAGS_x86_64_v4 -march=x86-64-v4 -mprefer-vector-width=512 -mtune=haswell)
+else()
+  set(CUMARL_CPU_VARIANTS generic)
+  set(CUMARL_FLAGS_generic)
+endif()
+
+# g++ 12 sees uninitialised values in its own AVX-512 intrinsics once they are inlined.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set(CUMARL_KERNEL_FLAGS -Wno-maybe-uninitialized)
+endif()
+
+# Lines of a .def file as "a;b" lists joined by "|".
+function(cumarl_read_def file out)
+  file(STRINGS ${file} lines REGEX "^[^#]")
+  set(entries)
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "[ \t]+" "|" line "${line}")
+    list(APPEND entries "${line}")
+  endforeach()
+  set(${out} "${entries}" PARENT_SCOPE)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+endfunction()
+
+function(cumarl_generate_registry target)
+  set(gen ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  cumarl_read_def(${PROJECT_SOURCE_DIR}/kernels/learners.def learners)
+  cumarl_read_def(${PROJECT_SOURCE_DIR}/envs/envs.def envs)
+
+  # learners.gen.hpp: Learner0<Shape>, Learner1<Shape>, ...
+  set(includes)
+  set(aliases)
+  set(count 0)
+  foreach(entry IN LISTS learners)
+    string(REPLACE "|" ";" entry "${entry}")
+    list(GET entry 0 header)
+    list(GET entry 1 type)
+    list(GET entry 2 kind)
+    string(APPEND includes "#include \"${header}\"\n")
+    if(kind STREQUAL "tabular")
+      foreach(table Fixed28 Float32 Float64)
+        string(APPEND aliases
+          "template <class S>\nusing Learner${count} = ${type}<${table}, S>;\n")
+        math(EXPR count "${count} + 1")
+      endforeach()
+    elseif(kind STREQUAL "plain")
+      string(APPEND aliases "template <class S>\nusing Learner${count} = ${type};\n")
+      math(EXPR count "${count} + 1")
+    else()
+      message(FATAL_ERROR "kernels/learners.def: '${kind}' must be tabular or plain")
+    endif()
+  endforeach()
+  file(CONFIGURE OUTPUT ${gen}/learners.gen.hpp CONTENT
+"// Generated from kernels/learners.def: do not edit.
+#pragma once
+${includes}
+namespace cumarl::inline CUMARL_VARIANT {
+${aliases}
+}  // namespace cumarl::inline CUMARL_VARIANT
+")
+  math(EXPR last "${count} - 1")
+
+  set(REGISTRY_DECLARATIONS)
+  set(env_calls)
+  set(pair_calls)
+  foreach(entry IN LISTS envs)
+    string(REPLACE "|" ";" entry "${entry}")
+    list(GET entry 0 ENV_HEADER)
+    list(GET entry 1 ENV_TYPE)
+    set(CPU_DECLARATIONS)
+    set(CPU_CASES)
+    set(CPU_KERNEL_CASES)
+    set(CUDA_KERNEL_CASES)
+    set(PAIR_MODELS)
+    foreach(i RANGE ${last})
+      string(APPEND CPU_KERNEL_CASES
+        "    case ${i}: return cpu_kernels<${ENV_TYPE}, Learner${i}>(shape, shapes_of<${ENV_TYPE}>());\n")
+      string(APPEND CUDA_KERNEL_CASES
+        "    case ${i}: return cuda_kernels<${ENV_TYPE}, Learner${i}>(shape, shapes_of<${ENV_TYPE}>());\n")
+      string(APPEND PAIR_MODELS
+        "  static const PairModelOf<${ENV_TYPE}, Learner${i}, KernelsOf<${i}>> model${i};\n"
+        "  models.push_back(&model${i});\n")
+    endforeach()
+    foreach(VARIANT IN LISTS CUMARL_CPU_VARIANTS)
+      string(APPEND CPU_DECLARATIONS
+        "Kernels<CpuBackend> cpu_kernels_${ENV_TYPE}_${VARIANT}(int learner, int shape);\n")
+      if(NOT VARIANT STREQUAL "generic")
+        string(APPEND CPU_CASES
+          "      case CpuVariant::${VARIANT}: return cpu_kernels_${ENV_TYPE}_${VARIANT}(Learner, shape);\n")
+      endif()
+      set(unit ${gen}/${ENV_TYPE}_${VARIANT}.cpp)
+      configure_file(${PROJECT_SOURCE_DIR}/cmake/cpu_kernels.cpp.in ${unit} @ONLY)
+      set_source_files_properties(${unit} PROPERTIES COMPILE_OPTIONS
+        "${CUMARL_FLAGS_${VARIANT}};-DCUMARL_VARIANT=${VARIANT};${CUMARL_KERNEL_FLAGS}")
+      target_sources(${target} PRIVATE ${unit})
+    endforeach()
+    if(CUMARL_CUDA)
+      set(CUDA_CALL "cuda_kernels_${ENV_TYPE}(Learner, shape)")
+      configure_file(${PROJECT_SOURCE_DIR}/cmake/cuda_kernels.cu.in ${gen}/${ENV_TYPE}.cu @ONLY)
+      target_sources(${target} PRIVATE ${gen}/${ENV_TYPE}.cu)
+    else()
+      set(CUDA_CALL "no_cuda_kernels(shape)")
+    endif()
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/env_model.cpp.in ${gen}/${ENV_TYPE}_model.cpp @ONLY)
+    target_sources(${target} PRIVATE ${gen}/${ENV_TYPE}_model.cpp)
+    string(APPEND REGISTRY_DECLARATIONS
+      "const EnvModel& env_model_${ENV_TYPE}();\n"
+      "std::vector<const PairModel*> pair_models_${ENV_TYPE}();\n")
+    list(APPEND env_calls "&env_model_${ENV_TYPE}()")
+    list(APPEND pair_calls "pair_models_${ENV_TYPE}()")
+  endforeach()
+  list(JOIN env_calls ", " REGISTRY_ENVS)
+  list(JOIN pair_calls ", " REGISTRY_PAIRS)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/registry.cpp.in ${gen}/registry.cpp @ONLY)
+  target_sources(${target} PRIVATE ${gen}/registry.cpp)
+  target_include_directories(${target} PRIVATE ${gen})
+endfunction()

@@ -1,0 +1,199 @@
+/// \file
+/// Matrix games: any normal form with 2 to 6 players, named or given as payoffs.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "envs/repeated_game.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+/// A named two-player game. `other` is a second payoff table played with probability 1/2 in every
+/// cell independently, empty for deterministic games; u2 empty means common payoffs.
+struct NamedGame {
+  const char* name;
+  int rows;
+  int columns;
+  std::vector<double> u1;
+  std::vector<double> u2;
+  std::vector<double> other;  ///< of a common-payoff game
+};
+
+/// Payoffs row-major. Sources: the classical games as in any textbook; climbing and penalty: Claus
+/// and Boutilier, AAAI 1998; its stochastic variants: Kapetanakis and Kudenko, AAAI 2002; Shapley
+/// 1964; the QTRAN game: Son et al., ICML 2019, table 1. `k` is the penalty game's parameter.
+inline std::vector<NamedGame> named_games(double k) {
+  return {
+      {"prisoners_dilemma", 2, 2, {3, 0, 5, 1}, {3, 5, 0, 1}, {}},
+      {"stag_hunt", 2, 2, {4, 0, 3, 3}, {4, 3, 0, 3}, {}},
+      {"chicken", 2, 2, {6, 2, 7, 0}, {6, 7, 2, 0}, {}},
+      {"battle_of_the_sexes", 2, 2, {3, 0, 0, 2}, {2, 0, 0, 3}, {}},
+      {"matching_pennies", 2, 2, {1, -1, -1, 1}, {-1, 1, 1, -1}, {}},
+      {"coordination", 2, 2, {2, 0, 0, 1}, {}, {}},
+      {"rock_paper_scissors", 3, 3, {0, -1, 1, 1, 0, -1, -1, 1, 0}, {0, 1, -1, -1, 0, 1, 1, -1, 0},
+       {}},
+      {"shapley", 3, 3, {0, 0, 1, 1, 0, 0, 0, 1, 0}, {0, 1, 0, 0, 0, 1, 1, 0, 0}, {}},
+      {"climbing", 3, 3, {11, -30, 0, -30, 7, 6, 0, 0, 5}, {}, {}},
+      {"climbing_partially_stochastic", 3, 3, {11, -30, 0, -30, 14, 6, 0, 0, 5}, {},
+       {11, -30, 0, -30, 0, 6, 0, 0, 5}},
+      {"climbing_fully_stochastic", 3, 3, {10, 5, 8, 5, 14, 12, 5, 5, 7}, {},
+       {12, -65, -8, -65, 0, 0, -5, -5, 3}},
+      {"penalty", 3, 3, {10, 0, k, 0, 2, 0, k, 0, 10}, {}, {}},
+      {"qtran", 3, 3, {8, -12, -12, -12, 0, 0, -12, 0, 0}, {}, {}},
+  };
+}
+
+struct MatrixStage {
+  static constexpr EnvFacts kFacts{
+      "matrix_game",
+      "Repeated normal-form game, 2 to 6 players",
+      "named games: see `cumarl list games`; or payoffs from the configuration",
+      Family::matrix,
+      "row of the player's payoff table, counted from 0",
+      "the joint actions of the last `memory` periods"};
+  static constexpr int kMaxPlayers = 6;
+  static constexpr int kDefaultMemory = 0;
+  static constexpr const char* kSizeKey = "payoffs";
+  static constexpr InitKind kCustomInit = InitKind::constant;
+  using Shapes = ShapeList<Shape<2, 2>>;
+
+  struct Config {
+    Choice game;
+    Tensor payoffs;
+    Tensor other_payoffs;
+    double other_probability = 0.5;
+    double penalty = -100.0;
+  };
+  static void fields(FieldVisitor& v, Config& c) {
+    v.choice("game", c.game,
+             {"prisoners_dilemma", "stag_hunt", "chicken", "battle_of_the_sexes",
+              "matching_pennies", "coordination", "rock_paper_scissors", "shapley", "climbing",
+              "climbing_partially_stochastic", "climbing_fully_stochastic", "penalty", "qtran"},
+             "a named game; ignored where payoffs are given");
+    v("payoffs", c.payoffs, "payoff",
+      "payoffs[player][action of player 0][action of player 1]...; one table less deep for a "
+      "game of common payoffs of two players");
+    v("other_payoffs", c.other_payoffs, "payoff",
+      "a second table of the same shape: each cell pays from it with other_probability");
+    v("other_probability", c.other_probability, Bounds{0, 1}, "", "see other_payoffs");
+    v("penalty", c.penalty, Bounds{-1e9, 0}, "payoff", "k of the penalty game");
+  }
+
+  struct Params {
+    int32_t players;
+    int32_t actions[kMaxPlayers];
+    uint32_t cells;              ///< joint actions
+    const double* payoff;        ///< [cells][players]
+    const double* other;         ///< [cells][players], or null
+    double other_probability;
+    Bounds bounds;
+  };
+
+  static Params make(const Config& c, Arena& arena) {
+    Tensor first = c.payoffs;
+    Tensor second = c.other_payoffs;
+    double probability = c.other_probability;
+    if (first.empty()) {
+      if (!second.empty()) throw ParameterError("other_payoffs", "needs payoffs beside it");
+      const NamedGame game = named_games(c.penalty)[static_cast<size_t>(c.game.value)];
+      first.shape = {2, game.rows, game.columns};
+      first.values = game.u1;
+      const auto& u2 = game.u2.empty() ? game.u1 : game.u2;
+      first.values.insert(first.values.end(), u2.begin(), u2.end());
+      if (!game.other.empty()) {
+        second.shape = first.shape;
+        second.values = game.other;
+        second.values.insert(second.values.end(), game.other.begin(), game.other.end());
+        probability = 0.5;
+      }
+    }
+    if (first.shape.size() == 2) first = common(first);
+    if (second.shape.size() == 2) second = common(second);
+    check(first);
+    if (!second.empty() && second.shape != first.shape) {
+      throw ParameterError("other_payoffs", "must have the shape of payoffs");
+    }
+    Params p{};
+    p.players = first.shape[0];
+    p.cells = 1;
+    for (int i = 0; i < p.players; ++i) {
+      p.actions[i] = first.shape[static_cast<size_t>(i) + 1];
+      p.cells *= static_cast<uint32_t>(p.actions[i]);
+    }
+    p.bounds = Bounds{first.values[0], first.values[0]};
+    for (const auto* tensor : {&first, &second}) {
+      for (const double u : tensor->values) {
+        p.bounds = {u < p.bounds.min ? u : p.bounds.min, u > p.bounds.max ? u : p.bounds.max};
+      }
+    }
+    p.payoff = arena.store(by_cell(first));
+    if (!second.empty() && probability > 0) p.other = arena.store(by_cell(second));
+    p.other_probability = probability;
+    return p;
+  }
+
+  CUMARL_HD static int players(const Params& p) { return p.players; }
+  CUMARL_HD static int actions(const Params& p, int player) { return p.actions[player]; }
+  static Bounds payoff_bounds(const Params& p) { return p.bounds; }
+  CUMARL_HD static bool stochastic(const Params& p) { return p.other != nullptr; }
+
+  CUMARL_HD static void payoffs(const Params& p, const int* actions, double* out) {
+    const size_t at = cell(p, actions);
+    for (int i = 0; i < p.players; ++i) {
+      const double u = p.payoff[at + static_cast<size_t>(i)];
+      out[i] = p.other == nullptr
+                   ? u
+                   : u + p.other_probability * (p.other[at + static_cast<size_t>(i)] - u);
+    }
+  }
+  CUMARL_HD static void sample(const Params& p, const int* actions, double* out, Rng& rng) {
+    const bool other = p.other != nullptr && unit_double(rng.word()) < p.other_probability;
+    const double* table = (other ? p.other : p.payoff) + cell(p, actions);
+    for (int i = 0; i < p.players; ++i) out[i] = table[i];
+  }
+
+ private:
+  CUMARL_HD static size_t cell(const Params& p, const int* actions) {
+    size_t at = 0;
+    for (int i = 0; i < p.players; ++i) {
+      at = at * static_cast<size_t>(p.actions[i]) + static_cast<size_t>(actions[i]);
+    }
+    return at * static_cast<size_t>(p.players);
+  }
+
+  static Tensor common(const Tensor& one) {
+    Tensor both{one.values, {2, one.shape[0], one.shape[1]}};
+    both.values.insert(both.values.end(), one.values.begin(), one.values.end());
+    return both;
+  }
+
+  static void check(const Tensor& t) {
+    const auto depth = t.shape.size();
+    if (depth < 3 || t.shape[0] != static_cast<int>(depth) - 1 || t.shape[0] > kMaxPlayers) {
+      throw ParameterError("payoffs",
+                           "must be one table a player, nested as deep as there are players (2 to "
+                           "6): [[[3,0],[5,1]], [[3,5],[0,1]]] for two players with two actions");
+    }
+    for (const int size : t.shape) {
+      if (size > 128) throw ParameterError("payoffs", "up to 128 actions a player");
+    }
+  }
+
+  /// [player][cell] -> [cell][player]
+  static std::vector<double> by_cell(const Tensor& t) {
+    const auto players = static_cast<size_t>(t.shape[0]);
+    const size_t cells = t.values.size() / players;
+    std::vector<double> out(t.values.size());
+    for (size_t i = 0; i < players; ++i) {
+      for (size_t c = 0; c < cells; ++c) out[c * players + i] = t.values[i * cells + c];
+    }
+    return out;
+  }
+};
+
+using MatrixGame = RepeatedGame<MatrixStage>;
+
+}  // namespace cumarl::inline CUMARL_VARIANT

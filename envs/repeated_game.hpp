@@ -1,0 +1,240 @@
+/// \file
+/// A stage game played over and over by agents who see the last joint actions: the environment
+/// behind every matrix game and every pricing game. A stage game is one small struct (see
+/// matrix_game.hpp); history, horizon, limit cycles and their measures are written here, once.
+///
+/// A stage game `Stage` gives
+///   kFacts, kMaxPlayers, Config, fields(v, c), Params, make(c, arena)
+///   players(p), actions(p, i)
+///   payoffs(p, actions, out)          expected payoffs [players], double, host-device
+///   payoff_bounds(p)                  host: bounds of a single payoff
+///   and may give
+///   sample(p, actions, out, rng)      realised payoffs, where stochastic(p) says they are chancy
+///   measure(p, path, sink)            its own measures over a limit cycle or a played path
+///   level(p, agent, action)           the quantity behind an action (a price); with it come the
+///                                     impulse responses
+///   reference_action(p, agent, which) host: nearest grid action to Nash (0) or monopoly (1)
+///   Shapes                            sizes worth a compiled kernel of their own
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/core/env.hpp"
+#include "kernels/core/learner.hpp"
+#include "kernels/core/outcome.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+template <class Stage>
+struct RepeatedGame {
+  static constexpr EnvFacts kFacts = Stage::kFacts;
+  static constexpr int kMaxAgents = Stage::kMaxPlayers;
+  static constexpr bool kSharedObservation = true;
+  /// Joint payoffs are tabulated up to this many entries (4 bytes each).
+  static constexpr uint64_t kMaxTable = uint64_t{1} << 22;
+  static constexpr uint64_t kMaxHistories = uint64_t{1} << 24;
+  using Shapes = typename Stage::Shapes;
+
+  struct Config {
+    typename Stage::Config stage;
+    int memory = Stage::kDefaultMemory;
+    int64_t horizon = 0;
+  };
+  static void fields(FieldVisitor& v, Config& c) {
+    Stage::fields(v, c.stage);
+    v("memory", c.memory, Bounds{0, 8}, "period", "past joint actions that agents observe");
+    v("horizon", c.horizon, Bounds{0, 1e9}, "period", "length of an episode; 0: endless");
+  }
+
+  struct Params {
+    typename Stage::Params stage;
+    int32_t players;
+    int32_t memory;
+    uint32_t horizon;
+    uint32_t joint;      ///< number of joint actions
+    uint32_t older;      ///< joint^(memory-1): histories without the oldest period
+    uint32_t histories;  ///< joint^memory
+    int32_t actions[kMaxAgents];
+    uint32_t weight[kMaxAgents];  ///< joint action = sum of action * weight, agent 0 highest
+    const float* payoffs;         ///< [joint][players], or null: computed at each step
+    Bounds reward;                ///< of a single payoff
+  };
+
+  struct State {
+    uint32_t history;  ///< the last `memory` joint actions, newest in the lowest digit
+    uint32_t period;   ///< within the episode; stays 0 when endless
+  };
+
+  static Params make(const Config& c, Arena& arena) {
+    Params p{};
+    p.stage = Stage::make(c.stage, arena);
+    p.players = Stage::players(p.stage);
+    p.memory = c.memory;
+    p.horizon = static_cast<uint32_t>(c.horizon);
+    uint64_t joint = 1;
+    for (int i = p.players - 1; i >= 0; --i) {
+      p.actions[i] = Stage::actions(p.stage, i);
+      p.weight[i] = static_cast<uint32_t>(joint);
+      joint *= static_cast<uint64_t>(p.actions[i]);
+      if (joint > 0xFFFFFFFFu) throw ParameterError(Stage::kSizeKey, "too many joint actions (2^32)");
+    }
+    p.joint = static_cast<uint32_t>(joint);
+    uint64_t histories = 1;
+    for (int k = 0; k < c.memory; ++k) {
+      p.older = static_cast<uint32_t>(histories);
+      histories *= joint;
+      if (histories > kMaxHistories) {
+        throw ParameterError("memory", "the agents would have to tell more than 2^24 histories apart");
+      }
+    }
+    p.histories = static_cast<uint32_t>(histories);
+    HostArena host;
+    const auto stage = Stage::make(c.stage, host);
+    p.reward = Stage::payoff_bounds(stage);
+    if (!stochastic(stage) && joint * static_cast<uint64_t>(p.players) <= kMaxTable) {
+      std::vector<float> table(joint * static_cast<uint64_t>(p.players));
+      int chosen[kMaxAgents] = {};
+      double payoff[kMaxAgents] = {};
+      for (uint32_t j = 0; j < p.joint; ++j) {
+        for (int i = 0; i < p.players; ++i) chosen[i] = static_cast<int>(action_of(p, j, i));
+        Stage::payoffs(stage, chosen, payoff);
+        for (int i = 0; i < p.players; ++i) {
+          table[size_t{j} * static_cast<size_t>(p.players) + static_cast<size_t>(i)] =
+              static_cast<float>(payoff[i]);
+        }
+      }
+      p.payoffs = arena.store(table);
+    }
+    return p;
+  }
+
+  CUMARL_HD static CUMARL_INLINE int agents(const Params& p) { return p.players; }
+  CUMARL_HD static CUMARL_INLINE int actions(const Params& p, int agent) {
+    return p.actions[agent];
+  }
+  CUMARL_HD static CUMARL_INLINE uint32_t observations(const Params& p, int) {
+    return p.histories;
+  }
+  CUMARL_HD static CUMARL_INLINE uint32_t observe_index(const Params&, const State& s, int) {
+    return s.history;
+  }
+  CUMARL_HD static CUMARL_INLINE int features(const Params& p, int) {
+    return p.memory * p.players;
+  }
+  /// The observed actions, newest period first.
+  CUMARL_HD static void observe(const Params& p, const State& s, int, float* out) {
+    uint32_t history = s.history;
+    for (int k = 0; k < p.memory; ++k) {
+      const uint32_t joint = history % p.joint;
+      history /= p.joint;
+      for (int i = 0; i < p.players; ++i) {
+        out[k * p.players + i] = static_cast<float>(action_of(p, joint, i));
+      }
+    }
+  }
+
+  /// The action of agent i in a joint action.
+  CUMARL_HD static CUMARL_INLINE uint32_t action_of(const Params& p, uint32_t joint, int i) {
+    return joint / p.weight[i] % static_cast<uint32_t>(p.actions[i]);
+  }
+  CUMARL_HD static CUMARL_INLINE uint32_t joint_of(const Params& p, const int* actions) {
+    uint32_t joint = 0;
+    for (int i = 0; i < p.players; ++i) {
+      joint += static_cast<uint32_t>(actions[i]) * p.weight[i];
+    }
+    return joint;
+  }
+  CUMARL_HD static CUMARL_INLINE uint32_t remember(const Params& p, uint32_t history,
+                                                   uint32_t joint) {
+    if (p.memory == 1) return joint;
+    return p.memory == 0 ? 0 : history % p.older * p.joint + joint;
+  }
+
+  /// A history drawn uniformly.
+  CUMARL_HD static void reset(const Params& p, State& s, Rng& rng) {
+    s.history = rng.below(p.histories);
+    s.period = 0;
+  }
+
+  CUMARL_HD static CUMARL_INLINE Episode step(const Params& p, State& s, const int* actions,
+                                              float* rewards, Rng& rng) {
+    const uint32_t joint = joint_of(p, actions);
+    if (p.payoffs != nullptr) {
+      for (int i = 0; i < p.players; ++i) {
+        rewards[i] = p.payoffs[static_cast<size_t>(joint) * static_cast<size_t>(p.players) +
+                               static_cast<size_t>(i)];
+      }
+    } else {
+      double payoff[kMaxAgents] = {};
+      sample(p.stage, actions, payoff, rng);
+      for (int i = 0; i < p.players; ++i) rewards[i] = static_cast<float>(payoff[i]);
+    }
+    s.history = remember(p, s.history, joint);
+    if (p.horizon == 0) return Episode::goes_on;
+    return ++s.period >= p.horizon ? Episode::ended : Episode::goes_on;
+  }
+  static Bounds reward_bounds(const Params& p) { return p.reward; }
+
+  static void state_fields(StateVisitor& v, const Params&, State& s) {
+    int64_t history = s.history;
+    int64_t period = s.period;
+    v("history", &history, 1);
+    v("period", &period, 1);
+    s = {static_cast<uint32_t>(history), static_cast<uint32_t>(period)};
+  }
+
+  /// Q0 for `spec.init`: [actions] for expected and fixed_rivals, [histories][actions] for
+  /// grim_trigger. `host` was made with a HostArena. Source: Calvano et al. 2020, section II and
+  /// online appendix A4.4.
+  static std::vector<double> initial_values(const Params& host, const AgentSpec& spec,
+                                            double gamma);
+
+  /// The custom of the family, for init.kind = "auto".
+  static constexpr InitKind kCustomInit = Stage::kCustomInit;
+
+  /// Measures of a finished run: the greedy policies are followed from the run's last state to
+  /// their limit cycle (Brent's algorithm), and everything is averaged over the cycle. A policy
+  /// that is not deterministic is played for `policy.evaluation().steps` periods instead.
+  template <class Policy, class Sink>
+  CUMARL_HD static void evaluate(const Params& p, const State& last, const Policy& policy,
+                                 const RunFacts& facts, Sink& sink);
+
+ private:
+  /// Agent i's action that is best for one period against the others in `actions`.
+  CUMARL_HD static int best_reply(const Params& p, const int* actions, int i) {
+    int trial[kMaxAgents] = {};
+    double payoff[kMaxAgents] = {};
+    for (int j = 0; j < p.players; ++j) trial[j] = actions[j];
+    int best = 0;
+    double best_payoff = 0;
+    for (int a = 0; a < p.actions[i]; ++a) {
+      trial[i] = a;
+      Stage::payoffs(p.stage, trial, payoff);
+      if (a == 0 || payoff[i] > best_payoff) {
+        best_payoff = payoff[i];
+        best = a;
+      }
+    }
+    return best;
+  }
+  CUMARL_HD static bool stochastic(const typename Stage::Params& stage) {
+    if constexpr (requires { Stage::stochastic(stage); }) {
+      return Stage::stochastic(stage);
+    } else {
+      return false;
+    }
+  }
+  CUMARL_HD static void sample(const typename Stage::Params& stage, const int* actions,
+                               double* payoff, Rng& rng) {
+    if constexpr (requires { Stage::sample(stage, actions, payoff, rng); }) {
+      Stage::sample(stage, actions, payoff, rng);
+    } else {
+      Stage::payoffs(stage, actions, payoff);
+    }
+  }
+};
+
+}  // namespace cumarl::inline CUMARL_VARIANT
+
+#include "envs/repeated_game_measures.hpp"

@@ -1,0 +1,269 @@
+/// \file
+/// Initial values and outcome measures of repeated games. Included by repeated_game.hpp.
+#pragma once
+
+#include "envs/repeated_game.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+/// Averages over a limit cycle (or a played path).
+template <int MaxAgents>
+struct PathMeans {
+  double payoff[MaxAgents];  ///< mean payoff a period
+  double level[MaxAgents];   ///< mean price, where actions stand for prices
+};
+
+/// Periods of an impulse response that are reported, the one before the deviation (0) included.
+inline constexpr int kImpulsePeriods = 16;
+
+template <class Stage>
+std::vector<double> RepeatedGame<Stage>::initial_values(const Params& host, const AgentSpec& spec,
+                                                        double gamma) {
+  const auto kind = static_cast<InitKind>(spec.init.kind.value);
+  const int me = spec.agent;
+  if (!(gamma < 1.0)) throw ParameterError("init.kind", "values of an endless game need gamma < 1");
+  const auto pick = [&](const char* key, int agent, int given, int which) {
+    if (given >= 0) {
+      if (given >= host.actions[agent]) {
+        throw ParameterError(key, "must be below the number of actions, " +
+                                      std::to_string(host.actions[agent]));
+      }
+      return given;
+    }
+    if constexpr (requires { Stage::reference_action(host.stage, agent, which); }) {
+      return Stage::reference_action(host.stage, agent, which);
+    } else {
+      throw ParameterError(key, "this game has no reference action: name one");
+      return 0;
+    }
+  };
+  int chosen[kMaxAgents] = {};
+  double payoff[kMaxAgents] = {};
+  const int own = host.actions[me];
+  std::vector<double> q(static_cast<size_t>(own), 0.0);
+
+  if (kind == InitKind::expected) {
+    if (host.joint > 100'000'000u) {
+      throw ParameterError("init.kind", "too many joint actions to average over (10^8)");
+    }
+    const double weight =
+        static_cast<double>(own) / static_cast<double>(host.joint) / (1.0 - gamma);
+    for (uint32_t j = 0; j < host.joint; ++j) {
+      for (int i = 0; i < host.players; ++i) chosen[i] = static_cast<int>(action_of(host, j, i));
+      Stage::payoffs(host.stage, chosen, payoff);
+      q[static_cast<size_t>(chosen[me])] += payoff[me] * weight;
+    }
+    return q;
+  }
+  if (kind == InitKind::fixed_rivals) {
+    for (int i = 0; i < host.players; ++i) chosen[i] = pick("init.action", i, spec.init.action, 0);
+    for (int a = 0; a < own; ++a) {
+      chosen[me] = a;
+      Stage::payoffs(host.stage, chosen, payoff);
+      q[static_cast<size_t>(a)] = payoff[me] / (1.0 - gamma);
+    }
+    return q;
+  }
+  // Grim trigger: in a history of mutual cooperation the rivals cooperate, elsewhere they punish;
+  // from the next period on everybody plays grim trigger.
+  int agreed[kMaxAgents] = {};
+  int punish[kMaxAgents] = {};
+  for (int i = 0; i < host.players; ++i) {
+    agreed[i] = pick("init.cooperate", i, spec.init.cooperate, 1);
+    punish[i] = pick("init.punish", i, spec.init.punish, 0);
+  }
+  Stage::payoffs(host.stage, agreed, payoff);
+  const double peace = payoff[me] * gamma / (1.0 - gamma);
+  Stage::payoffs(host.stage, punish, payoff);
+  const double war = payoff[me] * gamma / (1.0 - gamma);
+  uint32_t kept = 0;
+  for (int k = 0; k < host.memory; ++k) kept = remember(host, kept, joint_of(host, agreed));
+  q.assign(size_t{host.histories} * static_cast<size_t>(own), 0.0);
+  for (uint32_t h = 0; h < host.histories; ++h) {
+    const bool trust = h == kept;
+    for (int a = 0; a < own; ++a) {
+      for (int i = 0; i < host.players; ++i) chosen[i] = trust ? agreed[i] : punish[i];
+      chosen[me] = a;
+      Stage::payoffs(host.stage, chosen, payoff);
+      q[size_t{h} * static_cast<size_t>(own) + static_cast<size_t>(a)] =
+          payoff[me] + (trust && a == agreed[me] ? peace : war);
+    }
+  }
+  return q;
+}
+
+template <class Stage>
+template <class Policy, class Sink>
+CUMARL_HD void RepeatedGame<Stage>::evaluate(const Params& p, const State& last,
+                                             const Policy& policy, const RunFacts& facts,
+                                             Sink& sink) {
+  const int n = p.players;
+  int chosen[kMaxAgents] = {};
+  double payoff[kMaxAgents] = {};
+  PathMeans<kMaxAgents> path{};
+  const auto follow = [&](uint32_t history) {  // leaves actions and payoffs in chosen, payoff
+    policy.act(p, State{history, 0}, chosen);
+    Stage::payoffs(p.stage, chosen, payoff);
+    return remember(p, history, joint_of(p, chosen));
+  };
+  const auto add_levels = [&] {
+    if constexpr (requires { Stage::level(p.stage, 0, 0); }) {
+      for (int i = 0; i < n; ++i) path.level[i] += Stage::level(p.stage, i, chosen[i]);
+    }
+  };
+
+  // Brent: `start` ends on the cycle, `length` is its length.
+  uint32_t start = last.history;
+  uint32_t length = 1;
+  if constexpr (Policy::kDeterministic) {
+    uint32_t power = 1;
+    uint32_t hare = follow(start);
+    while (start != hare) {
+      if (power == length) {
+        start = hare;
+        power *= 2;
+        length = 0;
+      }
+      hare = follow(hare);
+      ++length;
+    }
+  } else {
+    length = policy.evaluation().steps;
+  }
+
+  uint32_t joint_label = 0xFFFFFFFFu;
+  double nash_conv = 0;
+  uint32_t history = start;
+  for (uint32_t t = 0; t < length; ++t) {
+    if constexpr (Policy::kDeterministic) {
+      history = follow(history);
+    } else {
+      policy.act(p, State{history, 0}, chosen, t);
+      Stage::payoffs(p.stage, chosen, payoff);
+      history = remember(p, history, joint_of(p, chosen));
+    }
+    const uint32_t joint = joint_of(p, chosen);
+    joint_label = joint < joint_label ? joint : joint_label;
+    for (int i = 0; i < n; ++i) path.payoff[i] += payoff[i];
+    add_levels();
+    if constexpr (kFacts.family == Family::matrix) {
+      for (int i = 0; i < n; ++i) {
+        const int played = chosen[i];
+        double best = -1e300;
+        double mine = 0;
+        double out[kMaxAgents] = {};
+        for (int a = 0; a < p.actions[i]; ++a) {
+          chosen[i] = a;
+          Stage::payoffs(p.stage, chosen, out);
+          best = out[i] > best ? out[i] : best;
+          mine = a == played ? out[i] : mine;
+        }
+        chosen[i] = played;
+        nash_conv += best - mine;
+      }
+    }
+  }
+  for (int i = 0; i < n; ++i) {
+    path.payoff[i] /= length;
+    path.level[i] /= length;
+  }
+
+  if constexpr (kFacts.family == Family::matrix) {
+    double mean = 0;
+    for (int i = 0; i < n; ++i) mean += path.payoff[i] / n;
+    sink.metric("return_per_step", mean);
+    for (int i = 0; i < n; ++i) sink.metric("return_per_step", path.payoff[i], i);
+    sink.metric("nash_conv", nash_conv / length);
+    sink.share("greedy_joint_action", joint_label, Label::joint_action);
+  }
+  if constexpr (requires { Stage::measure(p.stage, path, sink); }) {
+    Stage::measure(p.stage, path, sink);
+  }
+  sink.metric("time_to_convergence", static_cast<double>(facts.last_change));
+
+  if constexpr (Policy::kDeterministic) {
+    sink.share("cycle_length", length);
+
+    // Nash on the path: on no state of the cycle would any agent gain by a one-period deviation
+    // after which everybody follows the learned strategies.
+    if (policy.discount(0) < 1.0) {
+      bool nash = true;
+      for (int i = 0; i < n && nash; ++i) {
+        const double discount = policy.discount(i);
+        double lap = 0;
+        double weight = 1;
+        history = start;
+        for (uint32_t t = 0; t < length; ++t) {
+          history = follow(history);
+          lap += weight * payoff[i];
+          weight *= discount;
+        }
+        const double value_at_start = lap / (1.0 - weight);
+        const auto value_from = [&](uint32_t h) {
+          double value = 0;
+          double w = 1;
+          while (h != start && w > 1e-14) {
+            h = follow(h);
+            value += w * payoff[i];
+            w *= discount;
+          }
+          return h == start ? value + w * value_at_start : value;
+        };
+        history = start;
+        for (uint32_t t = 0; t < length && nash; ++t) {
+          policy.act(p, State{history, 0}, chosen);
+          int here[kMaxAgents] = {};
+          for (int j = 0; j < n; ++j) here[j] = chosen[j];
+          double played = 0;
+          double best = -1e300;
+          for (int a = 0; a < p.actions[i]; ++a) {
+            int deviation[kMaxAgents] = {};
+            for (int j = 0; j < n; ++j) deviation[j] = here[j];
+            deviation[i] = a;
+            double now[kMaxAgents] = {};
+            Stage::payoffs(p.stage, deviation, now);
+            const double value =
+                now[i] + discount * value_from(remember(p, history, joint_of(p, deviation)));
+            best = value > best ? value : best;
+            played = a == here[i] ? value : played;
+          }
+          const double scale = best < 0 ? -best : best;
+          nash = best - played <= 1e-9 * (scale + 1e-9);
+          history = remember(p, history, joint_of(p, here));
+        }
+      }
+      sink.metric("nash_on_path", nash ? 1.0 : 0.0);
+      sink.share("nash_on_path", nash ? 1 : 0, Label::yes_no);
+    }
+
+    // Impulse response: one agent plays its static best response for a period, from every state of
+    // the cycle, agent by agent; then everybody follows the learned strategies.
+    if constexpr (requires { Stage::level(p.stage, 0, 0); }) {
+      double deviator[kImpulsePeriods] = {};
+      double rivals[kImpulsePeriods] = {};
+      const double weight = 1.0 / (static_cast<double>(length) * n);
+      uint32_t origin = start;
+      for (uint32_t t = 0; t < length; ++t) {
+        uint32_t next_origin = origin;
+        for (int i = 0; i < n; ++i) {
+          uint32_t h = origin;
+          for (int k = 0; k < kImpulsePeriods; ++k) {
+            const uint32_t onward = follow(h);
+            if (k == 0) next_origin = onward;
+            if (k == 1) chosen[i] = best_reply(p, chosen, i);
+            for (int j = 0; j < n; ++j) {
+              const double level = Stage::level(p.stage, j, chosen[j]);
+              (j == i ? deviator : rivals)[k] += j == i ? level * weight : level * weight / (n - 1);
+            }
+            h = k == 1 ? remember(p, h, joint_of(p, chosen)) : onward;
+          }
+        }
+        origin = next_origin;
+      }
+      for (int k = 0; k < kImpulsePeriods; ++k) sink.curve("price_deviator", k, deviator[k]);
+      for (int k = 0; k < kImpulsePeriods; ++k) sink.curve("price_rival", k, rivals[k]);
+    }
+  }
+}
+
+}  // namespace cumarl::inline CUMARL_VARIANT

@@ -1,0 +1,432 @@
+// The cumarl program. Everything it does is a call into the library; here are only arguments,
+// the terminal, signals and exit codes.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cumarl/runner.hpp"
+#include "host/src/bench.hpp"
+#include "host/src/config.hpp"
+#include "host/src/doctor.hpp"
+#include "host/src/experiment.hpp"
+#include "host/src/plot.hpp"
+#include "host/src/reproduce.hpp"
+#include "host/src/trace.hpp"
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+enum Exit : int { kDone = 0, kFailed = 1, kUsage = 2, kNoDevice = 3, kOutOfTolerance = 4,
+                  kInterrupted = 130 };
+
+cumarl::InterruptFlag interrupted{false};
+extern "C" void on_signal(int) { interrupted = true; }
+
+struct Options {
+  cumarl::RunRequest request;
+  int64_t runs = 0, seed = 0;
+  std::string shard;
+  std::string out;
+  bool dry_run = false, json = false, quiet = false;
+};
+
+/// "1234567" -> "1.23 M"
+std::string scaled(double value) {
+  const char* const units[] = {"", " k", " M", " G", " T", " P"};
+  size_t unit = 0;
+  while (value >= 1000 && unit + 1 < std::size(units)) {
+    value /= 1000;
+    ++unit;
+  }
+  const int decimals = value < 10 && unit > 0 ? 2 : (value < 100 ? 1 : 0);
+  return fmt::format("{:.{}f}{}", value, decimals, units[unit]);
+}
+
+std::string clock_text(double seconds) {
+  const auto s = static_cast<int64_t>(seconds + 0.5);
+  if (s >= 86400) return fmt::format("{} d {} h", s / 86400, s % 86400 / 3600);
+  if (s >= 3600) return fmt::format("{} h {:02} min", s / 3600, s % 3600 / 60);
+  return s >= 60 ? fmt::format("{} min {:02} s", s / 60, s % 60) : fmt::format("{} s", s);
+}
+
+/// The progress line, where standard error is a terminal.
+std::function<void(const cumarl::Progress&)> progress_line(const Options& o) {
+  if (o.quiet || isatty(STDERR_FILENO) == 0) return {};
+  return [](const cumarl::Progress& p) {
+    const double rate = p.seconds > 0 ? static_cast<double>(p.joint_steps) / p.seconds : 0;
+    std::string left = "?";
+    if (p.runs_done > 0) {
+      const auto done = static_cast<double>(p.runs_done);
+      left = clock_text(p.seconds * (static_cast<double>(p.runs) - done) / done);
+    }
+    fmt::print(stderr, "\r{}/{} runs  {} joint steps  {} joint steps/s  {} left \033[K", p.runs_done,
+               p.runs, scaled(static_cast<double>(p.joint_steps)), scaled(rate), left);
+    std::fflush(stderr);
+  };
+}
+
+void end_progress(const Options& o) {
+  if (!o.quiet && isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\033[K");
+}
+
+void add_common(CLI::App& app, Options& o) {
+  app.add_option("--set", o.request.sets, "key.path=value, over the file; may be repeated")
+      ->take_all()
+      ->type_size(1)
+      ->allow_extra_args(false);
+  app.add_option("--runs", o.runs, "independent runs a cell")->check(CLI::Range(int64_t{1}, int64_t{1} << 50));
+  app.add_option("--seed", o.seed, "seed of all random numbers")->check(CLI::NonNegativeNumber);
+  app.add_option("--device", o.request.device, "auto, cpu, cuda or cuda:I");
+  app.add_option("--threads", o.request.threads, "CPU threads (default: all)")->check(CLI::Range(1, 4096));
+  app.add_option("--batch", o.request.batch, "runs in memory at a time")->check(CLI::PositiveNumber);
+  app.add_option("--shard", o.shard, "I/N: only the I-th of N parts of the runs, I from 0");
+  app.add_option("--out", o.out, "folder for the results");
+  app.add_flag("--dry-run", o.dry_run, "say what it would take, and stop");
+  app.add_flag("--json", o.json, "one JSON object on standard output");
+  app.add_flag("--quiet", o.quiet, "no progress line");
+}
+
+void settle(const CLI::App& app, Options& o) {
+  if (app.count("--runs") > 0) o.request.runs = o.runs;
+  if (app.count("--seed") > 0) o.request.seed = o.seed;
+  if (!o.shard.empty()) {
+    unsigned long long i = 0, n = 0;
+    char end = 0;
+    if (std::sscanf(o.shard.c_str(), "%llu/%llu%c", &i, &n, &end) != 2 || n == 0 || i >= n) {
+      throw cumarl::ConfigError({.source = "--shard " + o.shard,
+                                 .why = "must be I/N with 0 <= I < N, such as 0/4"});
+    }
+    o.request.shard = i;
+    o.request.shards = n;
+  }
+}
+
+/// Fails before any work if results could not be written.
+void check_out(const std::string& out) {
+  if (out.empty()) return;
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::path at = fs::absolute(out, error);
+  if (fs::exists(at, error) && !fs::is_directory(at, error)) {
+    throw cumarl::ConfigError({.source = "--out " + out, .why = "is a file, not a folder"});
+  }
+  while (!fs::exists(at, error) && at.has_parent_path() && at != at.parent_path()) at = at.parent_path();
+  if (!fs::is_directory(at, error) || access(at.c_str(), W_OK | X_OK) != 0) {
+    throw cumarl::ConfigError({.source = "--out " + out,
+                               .why = "cannot be written: no permission in " + at.string()});
+  }
+}
+
+int dry_run(const cumarl::Runner& runner, const Options& o) {
+  const cumarl::Plan& p = runner.plan();
+  const double rate = runner.calibrate();
+  const double seconds = static_cast<double>(p.steps_at_most) / rate;
+  if (o.json) {
+    std::cout << Json{{"experiment", p.experiment}, {"device", p.device}, {"cells", p.cells},
+                      {"runs", p.runs}, {"batch", p.batch},
+                      {"table_bytes_per_run", p.table_bytes}, {"memory_per_run", p.run_bytes},
+                      {"memory", p.memory_bytes}, {"joint_steps_per_second", rate},
+                      {"joint_steps_at_most", p.steps_at_most},
+                      {"estimated_seconds_at_most", seconds}}
+                     .dump()
+              << '\n';
+    return kDone;
+  }
+  fmt::print("experiment   {} on {}\n", p.experiment, p.device);
+  fmt::print("runs         {} in {} cell{}, {} at a time\n", p.runs, p.cells, p.cells == 1 ? "" : "s",
+             p.batch);
+  fmt::print("memory       {} bytes a run ({} of tables, {:.1f}% more), {}B for the batch\n",
+             p.run_bytes, p.table_bytes,
+             p.table_bytes > 0 ? 100.0 * static_cast<double>(p.run_bytes) /
+                                         static_cast<double>(p.table_bytes) - 100.0
+                               : 0.0,
+             scaled(static_cast<double>(p.memory_bytes)));
+  fmt::print("rate         {} joint steps/s (measured just now)\n", scaled(rate));
+  fmt::print("time         at most {}, if no run converged before max_steps ({} joint steps)\n",
+             clock_text(seconds), scaled(static_cast<double>(p.steps_at_most)));
+  return kDone;
+}
+
+void print_cell(const cumarl::CellResult& cell) {
+  for (const auto& [key, value] : cell.set) fmt::print("{} = {}  ", key, value);
+  if (!cell.set.empty()) fmt::print("\n");
+  fmt::print("  {:<28} {:>14} {:>12} {:>12} {:>14} {:>14}\n", "metric", "mean", "s.e.", "s.d.", "5%", "95%");
+  for (const auto& [name, s] : cell.metrics) {
+    fmt::print("  {:<28} {:>14.6g} {:>12.3g} {:>12.4g} {:>14.6g} {:>14.6g}\n", name, s.mean, s.se,
+               s.sd, s.q05, s.q95);
+  }
+  for (const auto& [name, shares] : cell.shares) {
+    fmt::print("  {:<28}", name);
+    int shown = 0;
+    for (const auto& [label, share] : shares) {
+      if (shown++ == 8) {
+        fmt::print(" ...");
+        break;
+      }
+      fmt::print(" {}: {:.3f}", label, share);
+    }
+    fmt::print("\n");
+  }
+}
+
+int run(const Options& o) {
+  check_out(o.out);
+  cumarl::RunRequest request = o.request;
+  const cumarl::Experiment experiment = cumarl::read_experiment(request);
+  request.keep_tables = experiment.save_tables;
+  if (request.keep_tables && o.out.empty()) {
+    throw cumarl::ConfigError({.key = "experiment.save_tables", .why = "needs --out"});
+  }
+  const cumarl::Runner runner(request);
+  if (o.dry_run) return dry_run(runner, o);
+  if (!o.json && !o.quiet) {
+    fmt::print(stderr, "{}: {} runs on {}\n", runner.plan().experiment, runner.plan().runs,
+               runner.plan().device);
+  }
+  const cumarl::Result result = runner.run(progress_line(o), &interrupted);
+  end_progress(o);
+  if (result.interrupted) {
+    fmt::print(stderr, "interrupted: {} of {} runs had ended\n", result.runs, runner.plan().runs);
+  }
+  if (!o.out.empty() && !result.interrupted) cumarl::write_result(result, o.out);
+  if (o.json) {
+    std::cout << cumarl::to_json(result) << '\n';
+  } else {
+    fmt::print("{}: {} runs, {} converged, {} joint steps in {:.2f} s ({} joint steps/s) on {}\n",
+               result.experiment, result.runs, result.converged,
+               scaled(static_cast<double>(result.joint_steps)), result.seconds,
+               scaled(static_cast<double>(result.joint_steps) / result.seconds), result.device);
+    for (const cumarl::CellResult& cell : result.cells) print_cell(cell);
+    fmt::print("result hash {}\n", result.result_hash);
+    if (!o.out.empty() && !result.interrupted) fmt::print("results in {}\n", o.out);
+  }
+  return result.interrupted ? kInterrupted : kDone;
+}
+
+int reproduce(const Options& o, const std::string& name, const std::string& golden) {
+  if (name.empty()) {
+    for (const auto& [one, title] : cumarl::experiment_names()) fmt::print("{:<36} {}\n", one, title);
+    return kDone;
+  }
+  check_out(o.out);
+  const cumarl::Reproduction result =
+      cumarl::reproduce(name, o.request, golden, progress_line(o), &interrupted);
+  end_progress(o);
+  if (interrupted) return kInterrupted;
+  if (!o.out.empty()) {
+    if (!result.result.cells.empty()) cumarl::write_result(result.result, o.out);
+    cumarl::write_picture(cumarl::picture(result), o.out + "/" + name + ".svg");
+  }
+  if (o.json) {
+    std::cout << cumarl::to_json(result) << '\n';
+  } else {
+    std::cout << cumarl::to_table(result);
+    if (!o.out.empty()) fmt::print("picture: {}/{}.svg\n", o.out, name);
+  }
+  return result.ok ? kDone : kOutOfTolerance;
+}
+
+int list(const std::string& what, bool json) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  if (what == "envs") {
+    for (const auto* m : cumarl::env_models()) rows.emplace_back(m->facts().name, m->facts().title);
+  } else if (what == "learners") {
+    for (const auto* m : cumarl::pair_models()) {
+      if (rows.empty() || std::none_of(rows.begin(), rows.end(), [&](const auto& r) {
+            return r.first == m->learner().name;
+          })) {
+        rows.emplace_back(m->learner().name, m->learner().title);
+      }
+    }
+  } else if (what == "experiments") {
+    rows = cumarl::experiment_names();
+  } else if (what == "benches") {
+    for (const auto& b : cumarl::benches()) rows.emplace_back(b.name, b.title);
+  } else if (what == "games") {
+    rows = cumarl::game_names();
+  } else {
+    const std::vector<std::string> names{"envs", "learners", "experiments", "benches", "games"};
+    throw cumarl::ConfigError({.key = "list", .value = what,
+                               .why = "must be envs, learners, experiments, benches or games",
+                               .nearest = cumarl::nearest_name(what, names)});
+  }
+  if (json) {
+    Json out = Json::array();
+    for (const auto& [name, title] : rows) out.push_back({{"name", name}, {"title", title}});
+    std::cout << Json{{what, out}}.dump() << '\n';
+  } else {
+    for (const auto& [name, title] : rows) fmt::print("{:<36} {}\n", name, title);
+  }
+  return kDone;
+}
+
+int describe(const std::string& name, bool json) {
+  const cumarl::Description d = cumarl::describe_component(name);
+  if (json) {
+    std::cout << d.json.dump() << '\n';
+    return kDone;
+  }
+  fmt::print("{} ({})\n{}\nsource: {}\n", d.name, d.kind, d.title, d.source);
+  if (!d.actions.empty()) fmt::print("actions: {}\nobservations: {}\n", d.actions, d.observations);
+  fmt::print("\n  {:<28} {:<8} {:<22} {:<24} {}\n", "parameter", "type", "range", "default", "meaning");
+  for (const cumarl::FieldInfo& f : d.fields) {
+    std::string range;
+    if (!f.choices.empty()) {
+      range = fmt::format("{}", fmt::join(f.choices, " | "));
+    } else if (f.type == "whole" || f.type == "real" || f.type == "reals" || f.type == "wholes") {
+      range = fmt::format("{:g} to {:g}{}", f.bounds.min, f.bounds.max,
+                          f.unit.empty() ? "" : " " + f.unit);
+    }
+    fmt::print("  {:<28} {:<8} {:<22} {:<24} {}\n", f.key, f.type,
+               range.size() > 22 ? "" : range, cumarl::to_text(f.default_value),
+               range.size() > 22 ? f.text + " (" + range + ")" : f.text);
+  }
+  return kDone;
+}
+
+int bench(const Options& o, const std::vector<std::string>& names, int repeats) {
+  std::vector<std::string> chosen = names;
+  if (chosen.empty()) chosen = {"pricing", "matrix", "lbf"};
+  std::vector<std::string> objects;
+  bool ok = true;
+  for (const std::string& name : chosen) {
+    const cumarl::BenchResult r = cumarl::bench({name, o.request.device, o.request.threads, repeats});
+    ok = ok && r.check;
+    if (o.json) {
+      objects.push_back(cumarl::to_json(r));
+    } else {
+      fmt::print("{:<32} {:>8} joint steps/s (median of {}, iqr {})  {:>8} agent steps/s  {}  {}\n",
+                 r.name, scaled(r.median), r.rates.size(), scaled(r.iqr),
+                 scaled(r.median * r.agents), r.learning ? "with learning" : "no learning",
+                 r.check ? "check ok" : "CHECK FAILED");
+      fmt::print("{:<32} on {}, {} threads, {} runs; {:.0f}% of what copying the same bytes allows ({})\n",
+                 "", r.device, r.threads, r.runs, 100 * r.median / r.bound_limit, r.bound_kind);
+    }
+  }
+  if (o.json) {
+    if (objects.size() == 1) {
+      std::cout << objects[0] << '\n';
+    } else {
+      std::cout << "{\"benches\":[" << fmt::format("{}", fmt::join(objects, ",")) << "]}\n";
+    }
+  }
+  return ok ? kDone : kFailed;
+}
+
+int dispatch(int argc, char** argv) {
+  CLI::App app{"cumarl: thousands of multi-agent learning runs at a time, on CPU and GPU"};
+  app.name("cumarl");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("cumarl ") + cumarl::version());
+  app.set_help_flag("-h,--help", "this text");
+
+  Options o;
+  std::string config, name, golden, what;
+  auto* run_app = app.add_subcommand("run", "run one experiment, or a sweep");
+  run_app->add_option("CONFIG", config, "a TOML file")->required();
+  add_common(*run_app, o);
+
+  auto* reproduce_app = app.add_subcommand("reproduce", "a shipped experiment against its published figures");
+  reproduce_app->add_option("NAME", name, "which (none: list them)");
+  reproduce_app->add_option("--golden", golden, "calvano2020-exact: sessions to compare with");
+  add_common(*reproduce_app, o);
+
+  cumarl::TraceRequest trace_request;
+  std::string policy = "random";
+  int64_t trace_seed = 1;
+  bool trace_json = false;
+  auto* trace_app = app.add_subcommand("trace", "play an environment, one JSON line a joint step");
+  trace_app->add_option("ENV", trace_request.env, "an environment (`cumarl list envs`)")->required();
+  trace_app->add_option("--set", trace_request.sets, "env.key=value")->take_all()->type_size(1)->allow_extra_args(false);
+  trace_app->add_option("--seed", trace_seed, "seed of all random numbers")->check(CLI::NonNegativeNumber);
+  trace_app->add_option("--steps", trace_request.steps, "joint steps")->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+  trace_app->add_option("--policy", policy, "random")->check(CLI::IsMember({"random"}));
+  trace_app->add_option("--actions", trace_request.actions_file, "a file: one joint action a line, comma-separated");
+  trace_app->add_option("--state", trace_request.state_file, "a file: start from this state, as trace prints it");
+  trace_app->add_flag("--json", trace_json, "JSON lines (always so)");
+
+  int repeats = 7;
+  std::vector<std::string> bench_names;
+  auto* bench_app = app.add_subcommand("bench", "throughput, with what limits it");
+  bench_app->add_option("NAME", bench_names, "which (`cumarl list benches`; none: pricing matrix lbf)");
+  bench_app->add_option("--device", o.request.device, "auto, cpu, cuda or cuda:I");
+  bench_app->add_option("--threads", o.request.threads, "CPU threads (default: all)")->check(CLI::Range(1, 4096));
+  bench_app->add_option("--repeats", repeats, "measured repeats after a warm-up")->check(CLI::Range(1, 1000));
+  bench_app->add_flag("--json", o.json, "one JSON object on standard output");
+  bench_app->add_flag("--quiet", o.quiet, "no progress line");
+
+  auto* list_app = app.add_subcommand("list", "envs | learners | experiments | benches | games");
+  list_app->add_option("WHAT", what, "envs, learners, experiments, benches or games")->required();
+  list_app->add_flag("--json", o.json, "one JSON object on standard output");
+
+  auto* describe_app = app.add_subcommand("describe", "parameters and meaning of an environment or a learner");
+  describe_app->add_option("NAME", name, "an environment or a learner")->required();
+  describe_app->add_flag("--json", o.json, "one JSON object on standard output");
+
+  auto* doctor_app = app.add_subcommand("doctor", "what this machine has, and what is missing");
+  doctor_app->add_flag("--json", o.json, "one JSON object on standard output");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::string message = error.what();
+    for (char& c : message) {
+      if (c == '\n') c = ' ';
+    }
+    fmt::print(stderr, "cumarl: {}\nSee `cumarl --help`.\n", message);
+    return kUsage;
+  }
+
+  if (*run_app) {
+    settle(*run_app, o);
+    o.request.config_file = config;
+    return run(o);
+  }
+  if (*reproduce_app) {
+    settle(*reproduce_app, o);
+    return reproduce(o, name, golden);
+  }
+  if (*trace_app) {
+    trace_request.seed = static_cast<uint64_t>(trace_seed);
+    cumarl::trace(trace_request, std::cout);
+    return kDone;
+  }
+  if (*bench_app) return bench(o, bench_names, repeats);
+  if (*list_app) return list(what, o.json);
+  if (*describe_app) return describe(name, o.json);
+  std::cout << (o.json ? cumarl::doctor_json() : cumarl::doctor_text());
+  return kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  std::ios::sync_with_stdio(false);
+  try {
+    return dispatch(argc, argv);
+  } catch (const cumarl::ConfigError& error) {
+    fmt::print(stderr, "cumarl: {}\n", error.what());
+    return kUsage;
+  } catch (const cumarl::DeviceError& error) {
+    fmt::print(stderr, "cumarl: {}\n", error.what());
+    return kNoDevice;
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "cumarl: out of memory\n");
+    return kFailed;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "cumarl: {}\n", error.what());
+    return kFailed;
+  }
+}

@@ -1,0 +1,129 @@
+/// \file
+/// Running experiments: the whole of what a program that links cuMARL needs.
+///
+///     cumarl::RunRequest request;
+///     request.config_file = "experiments/calvano2020-baseline.toml";
+///     request.sets = {"experiment.runs=100"};
+///     cumarl::Runner runner(request);
+///     const cumarl::Result result = runner.run();
+///     std::cout << result.cells[0].metrics.at("profit_gain").mean << "\n";
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cumarl/error.hpp"
+
+namespace cumarl {
+
+/// What to run, and on what.
+struct RunRequest {
+  std::string config_file;              ///< a TOML file; or
+  std::string config_text;              ///< its text, called `config_name` in messages
+  std::string config_name = "config";
+  std::vector<std::string> sets;        ///< "key.path=value", in order
+  std::optional<int64_t> runs;          ///< instead of experiment.runs
+  std::optional<int64_t> seed;          ///< instead of experiment.seed
+  std::string device = "auto";          ///< auto, cpu, cuda, cuda:I
+  int threads = 0;                      ///< CPU threads; 0: all
+  uint64_t batch = 0;                   ///< runs in memory at a time; 0: as many as are useful
+  uint64_t shard = 0, shards = 1;       ///< which part of the runs: [shard/shards, (shard+1)/shards)
+  bool keep_tables = false;             ///< fill Result::tables
+};
+
+/// What a run will take.
+struct Plan {
+  std::string experiment;
+  std::string device;
+  uint64_t cells = 1;
+  uint64_t runs = 0;              ///< over all cells, of this shard
+  uint64_t batch = 0;
+  uint64_t table_bytes = 0;       ///< learner tables of a run, without padding (largest cell)
+  uint64_t run_bytes = 0;         ///< memory of a run (largest cell)
+  uint64_t memory_bytes = 0;      ///< of the whole batch with parameters and results
+  uint64_t steps_at_most = 0;     ///< joint steps if no run converged; saturates
+};
+
+/// Distribution of a metric over runs. Quantiles interpolate linearly (type 7 of Hyndman and Fan).
+struct Statistic {
+  uint64_t n = 0;
+  double mean = 0, sd = 0, se = 0, min = 0, q05 = 0, q25 = 0, q50 = 0, q75 = 0, q95 = 0, max = 0;
+};
+
+/// Results of one cell.
+struct CellResult {
+  std::vector<std::pair<std::string, std::string>> set;  ///< what the sweep set, as TOML text
+  uint64_t runs = 0, converged = 0, joint_steps = 0;
+  std::map<std::string, Statistic> metrics;
+  std::map<std::string, std::map<std::string, double>> shares;     ///< label -> share of runs
+  std::map<std::string, std::vector<Statistic>> curves;            ///< point by point
+  /// Raw values: one name a column, one row a run, in the order of run ids.
+  std::vector<std::string> columns;
+  std::vector<uint64_t> run_ids;
+  std::vector<double> values;  ///< [runs][columns]
+};
+
+struct Result {
+  std::string experiment, device;
+  uint64_t runs = 0, converged = 0, joint_steps = 0;
+  double seconds = 0;       ///< of the rollout, without start-up
+  bool interrupted = false; ///< then only runs that had ended are in it
+  std::string result_hash;  ///< over every run's outcome, state and tables
+  std::vector<CellResult> cells;
+  /// With keep_tables: values of every run [agents][observations][actions], in the order of runs.
+  std::vector<std::vector<double>> tables;
+  std::string resolved_config;  ///< TOML, with the origin of every value
+};
+
+struct Progress {
+  uint64_t runs_done = 0, runs = 0, joint_steps = 0;
+  double seconds = 0;
+};
+
+/// Set by signal handlers to end a run early.
+using InterruptFlag = std::atomic<bool>;
+
+/// One experiment, checked and ready. Construction reads and validates everything and allocates
+/// nothing on the device. Errors: ConfigError (bad configuration, or tables larger than memory),
+/// DeviceError, IoError.
+class Runner {
+ public:
+  explicit Runner(const RunRequest& request);
+  Runner(Runner&&) noexcept;
+  Runner& operator=(Runner&&) noexcept;
+  ~Runner();
+
+  const Plan& plan() const;
+  /// Agents of the first cell.
+  int agents() const;
+  /// Bytes of learner tables that a joint step of the first cell has to touch: each agent reads
+  /// the row it comes to, and reads and writes one entry.
+  uint64_t step_bytes() const;
+  /// Joint steps a second, from a calibration of about `seconds` on the device (not part of any
+  /// result).
+  double calibrate(double seconds = 0.3) const;
+  /// Runs to the end, or until `interrupt` is true. `progress` is called about ten times a second
+  /// from another thread. May be called again; the result is the same.
+  Result run(const std::function<void(const Progress&)>& progress = {},
+             const InterruptFlag* interrupt = nullptr) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Writes DIR/result.json, runs.csv (one row a run), config.toml (resolved) and, if the result has
+/// them, tables.bin. Creates DIR. Throws IoError; files appear whole or not at all.
+void write_result(const Result& result, const std::string& directory);
+
+/// The JSON object that `cumarl run --json` prints.
+std::string to_json(const Result& result);
+
+}  // namespace cumarl

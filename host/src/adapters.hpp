@@ -1,0 +1,346 @@
+/// \file
+/// Implements model.hpp for one environment and all learners. Included by one generated
+/// translation unit an environment (cmake/env_model.cpp.in).
+#pragma once
+
+#include <cstring>
+#include <stdexcept>
+#include <tuple>
+#include <utility>
+
+#include "host/src/model.hpp"
+#include "kernels/rollout/rollout.hpp"
+#include "kernels/tabular/table.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+template <class ConfigT, class Owner>
+class SettingsOf final : public Settings {
+ public:
+  ConfigT config{};
+  void fields(FieldVisitor& v) override { Owner::fields(v, config); }
+};
+
+template <class Env>
+using EnvSettings = SettingsOf<typename Env::Config, Env>;
+template <class L>
+using LearnerSettings = SettingsOf<typename L::Config, L>;
+
+template <class Env>
+class EnvPlayOf final : public EnvPlay {
+ public:
+  explicit EnvPlayOf(const typename Env::Config& config) : params_(Env::make(config, arena_)) {}
+
+  int agents() const override { return Env::agents(params_); }
+  int actions(int agent) const override { return Env::actions(params_, agent); }
+  void reset(RunKey key, uint64_t t) override {
+    state_ = {};
+    Rng rng(key, t, Stream::reset);
+    Env::reset(params_, state_, rng);
+  }
+  Episode step(RunKey key, uint64_t t, std::span<const int> actions,
+               std::span<float> rewards) override {
+    Rng rng(key, t, Stream::dynamics);
+    return Env::step(params_, state_, actions.data(), rewards.data(), rng);
+  }
+  void state(StateVisitor& v) override { Env::state_fields(v, params_, state_); }
+  std::vector<float> observation(int agent) const override {
+    std::vector<float> out(static_cast<size_t>(Env::features(params_, agent)));
+    Env::observe(params_, state_, agent, out.data());
+    return out;
+  }
+
+ private:
+  HostArena arena_;
+  typename Env::Params params_;
+  typename Env::State state_{};
+};
+
+template <class Env>
+class EnvModelOf final : public EnvModel {
+ public:
+  const EnvFacts& facts() const override { return Env::kFacts; }
+  std::unique_ptr<Settings> settings() const override {
+    return std::make_unique<EnvSettings<Env>>();
+  }
+  std::unique_ptr<EnvPlay> play(const Settings& settings) const override {
+    return std::make_unique<EnvPlayOf<Env>>(
+        static_cast<const EnvSettings<Env>&>(settings).config);
+  }
+};
+
+/// Collects the names that an evaluation reports.
+class OutcomeNames {
+ public:
+  void metric(const char* name, double, int agent = -1) {
+    columns.push_back({OutcomeColumn::Kind::metric,
+                       agent < 0 ? name : std::string(name) + "_agent" + std::to_string(agent)});
+  }
+  void share(const char* name, uint64_t, Label label = Label::number) {
+    columns.push_back({OutcomeColumn::Kind::share, name, label});
+  }
+  void curve(const char* name, int point, double) {
+    columns.push_back({OutcomeColumn::Kind::curve, name, Label::number, point});
+  }
+  std::vector<OutcomeColumn> columns;
+};
+
+template <class Env, class L>
+class ProblemOf final : public Problem {
+ public:
+  using CellT = Cell<Env, L>;
+
+  ProblemOf(const typename Env::Config& env, std::vector<typename L::Config> learners, Stop stop,
+            Evaluation evaluation, const TrainedTables& trained, int& agent_in_error)
+      : env_(env),
+        learners_(std::move(learners)),
+        stop_(stop),
+        evaluation_(evaluation),
+        trained_(trained) {
+    host_params_ = Env::make(env_, host_);
+    build(host_, cell_, agent_in_error);
+    layout_ = {(sizeof(CellT) + 63) / 64 * 64, (sizeof(RunState<Env>) + 63) / 64 * 64,
+               cell_.memory_bytes};
+    name_columns();
+  }
+
+  int agents() const override { return cell_.agents; }
+  int actions(int agent) const override { return Env::actions(host_params_, agent); }
+  const RunLayout& layout() const override { return layout_; }
+  const std::vector<OutcomeColumn>& columns() const override { return columns_; }
+  size_t table_bytes() const override {
+    size_t bytes = 0;
+    if constexpr (L::kTabular) {
+      for (int i = 0; i < cell_.agents; ++i) {
+        bytes += size_t{Env::observations(host_params_, i)} * static_cast<size_t>(actions(i)) *
+                 sizeof(typename L::Entry);
+      }
+    }
+    return bytes;
+  }
+  size_t step_bytes() const override {
+    size_t bytes = 0;
+    if constexpr (L::kTabular) {
+      for (int i = 0; i < cell_.agents; ++i) {
+        bytes += (static_cast<size_t>(actions(i)) + 2) * sizeof(typename L::Entry);
+      }
+    }
+    return bytes;
+  }
+  uint64_t max_steps() const override { return stop_.max_steps; }
+  int shape() const override { return match(shapes_of<Env>()); }
+  void write_cell(Arena& arena, std::byte* out) const override {
+    CellT cell{};
+    int ignored = 0;
+    build(arena, cell, ignored);
+    std::memcpy(out, &cell, sizeof(cell));
+  }
+  std::vector<double> tables(const std::byte* memory) const override {
+    std::vector<double> values;
+    if constexpr (L::kTabular) {
+      for (int i = 0; i < cell_.agents; ++i) {
+        const auto& p = cell_.learner[i];
+        const auto* entries =
+            reinterpret_cast<const typename L::Entry*>(memory + cell_.table_at[i]);
+        for (uint32_t o = 0; o < p.observations; ++o) {
+          for (int a = 0; a < p.actions; ++a) {
+            values.push_back(L::Table::decode(
+                p.codec, entries[size_t{o} * static_cast<size_t>(p.stride) +
+                                 static_cast<size_t>(a)]));
+          }
+        }
+      }
+    }
+    return values;
+  }
+
+ private:
+  void build(Arena& arena, CellT& cell, int& agent_in_error) const {
+    cell.env = Env::make(env_, arena);
+    cell.agents = Env::agents(host_params_);
+    cell.stop = stop_;
+    cell.evaluation = evaluation_;
+    const auto n = static_cast<size_t>(cell.agents);
+    if (learners_.size() != 1 && learners_.size() != n) {
+      throw ParameterError("name", "there must be one [learner], or one [[learner]] an agent (" +
+                                       std::to_string(n) + "), not " +
+                                       std::to_string(learners_.size()));
+    }
+    uint64_t at = 0;
+    for (size_t i = 0; i < n; ++i) {
+      agent_in_error = learners_.size() == 1 ? 0 : static_cast<int>(i);
+      const typename L::Config& config = learners_[static_cast<size_t>(agent_in_error)];
+      cell.learner[i] = make_learner(config, static_cast<int>(i), arena);
+      cell.table_at[i] = at;
+      at += (L::bytes(cell.learner[i]) + 63) / 64 * 64;
+    }
+    agent_in_error = -1;
+    cell.watch_at = at;
+    if constexpr (L::kTabular) {
+      if (stop_.stable_periods > 0) at += uint64_t{Env::observations(host_params_, 0)} * n;
+    } else if (stop_.stable_periods > 0) {
+      throw ParameterError("name", "this learner never converges: set stop.stable_periods = 0");
+    }
+    cell.memory_bytes = (at + 63) / 64 * 64;
+  }
+
+  typename L::Params make_learner(const typename L::Config& config, int agent,
+                                  Arena& arena) const {
+    AgentSpec spec{};
+    spec.agent = agent;
+    spec.agents = Env::agents(host_params_);
+    spec.actions = Env::actions(host_params_, agent);
+    spec.observations = Env::observations(host_params_, agent);
+    const Bounds reward = Env::reward_bounds(host_params_);
+    spec.reward_low = reward.min;
+    spec.reward_high = reward.max;
+    spec.initial_runs = 1;
+    std::vector<double> initial;
+    if constexpr (L::kTabular) {
+      spec.init = config.init;
+      auto kind = static_cast<InitKind>(config.init.kind.value);
+      if (kind == InitKind::automatic) {
+        if constexpr (requires { Env::kCustomInit; }) {
+          // values of an endless game need gamma < 1: an undiscounted learner starts at zero
+          kind = config.gamma < 1.0 ? Env::kCustomInit : InitKind::constant;
+        } else {
+          kind = InitKind::constant;
+        }
+        spec.init.kind.value = static_cast<int>(kind);
+      }
+      if (kind == InitKind::uniform && !(config.init.high > config.init.low)) {
+        throw ParameterError("init.high", "must be above init.low");
+      }
+      if (kind == InitKind::trained) {
+        initial = trained_of(agent);
+        spec.initial = &initial;
+        spec.initial_runs = trained_.runs;
+      } else if (kind != InitKind::constant && kind != InitKind::uniform) {
+        if constexpr (requires { Env::initial_values(host_params_, spec, config.gamma); }) {
+          initial = Env::initial_values(host_params_, spec, config.gamma);
+          spec.initial = &initial;
+          spec.initial_per_action = initial.size() == static_cast<size_t>(spec.actions);
+        } else {
+          throw ParameterError("init.kind", "this environment has no such initial values; constant "
+                                            "and uniform work everywhere");
+        }
+      }
+    }
+    return L::make(config, spec, arena);
+  }
+
+  /// The trained values of one agent: [runs][observations][actions].
+  std::vector<double> trained_of(int agent) const {
+    size_t per_run = 0;
+    size_t begin = 0;
+    size_t mine = 0;
+    for (int i = 0; i < Env::agents(host_params_); ++i) {
+      const size_t entries = size_t{Env::observations(host_params_, i)} *
+                             static_cast<size_t>(Env::actions(host_params_, i));
+      if (i < agent) begin += entries;
+      if (i == agent) mine = entries;
+      per_run += entries;
+    }
+    if (trained_.runs == 0 || trained_.values.size() != trained_.runs * per_run) {
+      throw ParameterError("init.from", "holds tables of another shape than this experiment's");
+    }
+    std::vector<double> values;
+    values.reserve(trained_.runs * mine);
+    for (uint64_t r = 0; r < trained_.runs; ++r) {
+      const auto from = trained_.values.begin() + static_cast<ptrdiff_t>(r * per_run + begin);
+      values.insert(values.end(), from, from + static_cast<ptrdiff_t>(mine));
+    }
+    return values;
+  }
+
+  void name_columns() {
+    CellT cell = cell_;
+    cell.evaluation = {1, 1};
+    std::vector<uint64_t> memory(cell.memory_bytes / 8 + 8, 0);
+    auto* bytes = reinterpret_cast<std::byte*>(memory.data());
+    bytes += (64 - reinterpret_cast<uintptr_t>(bytes) % 64) % 64;
+    const Policy<Env, L> policy(cell, bytes, RunKey{0, 0});
+    typename Env::State state{};
+    Rng rng(RunKey{0, 0}, 0, Stream::reset);
+    Env::reset(cell.env, state, rng);
+    OutcomeNames names;
+    evaluate_run<Env>(cell.env, state, policy, RunFacts{1, 0, true}, names);
+    columns_ = std::move(names.columns);
+  }
+
+  bool fits(int agents, int actions) const {
+    for (int i = 0; i < cell_.agents; ++i) {
+      if (this->actions(i) != actions) return false;
+    }
+    return agents == cell_.agents;
+  }
+
+  template <class... Shapes>
+  int match(ShapeList<Shapes...>) const {
+    int index = 0;
+    int found = 0;
+    ((++index, found = found == 0 && fits(Shapes::kAgents, Shapes::kActions) ? index : found), ...);
+    return index == 0 ? 0 : found;
+  }
+
+  typename Env::Config env_;
+  std::vector<typename L::Config> learners_;
+  Stop stop_;
+  Evaluation evaluation_;
+  const TrainedTables& trained_;
+  HostArena host_;
+  typename Env::Params host_params_{};
+  CellT cell_{};
+  RunLayout layout_{};
+  std::vector<OutcomeColumn> columns_;
+};
+
+template <class Table>
+constexpr const char* table_name() {
+  if constexpr (std::is_same_v<Table, Float32>) return "float32";
+  else if constexpr (std::is_same_v<Table, Float64>) return "float64";
+  else return "fixed28";
+}
+
+/// `LearnerFor<Shape>` is the learner type for a shape; KernelSource finds its compiled loops.
+template <class Env, template <class> class LearnerFor, class KernelSource>
+class PairModelOf final : public PairModel {
+ public:
+  using L = LearnerFor<AnyShape>;
+
+  const EnvFacts& env() const override { return Env::kFacts; }
+  const LearnerFacts& learner() const override { return L::kFacts; }
+  const char* table() const override {
+    if constexpr (L::kTabular) {
+      return table_name<typename L::Table>();
+    } else {
+      return "";
+    }
+  }
+  std::unique_ptr<Settings> learner_settings() const override {
+    return std::make_unique<LearnerSettings<L>>();
+  }
+  InitConfig* init_of(Settings& learner) const override {
+    if constexpr (L::kTabular) {
+      return &static_cast<LearnerSettings<L>&>(learner).config.init;
+    } else {
+      return nullptr;
+    }
+  }
+  std::unique_ptr<Problem> problem(const Settings& env, std::span<const Settings* const> learners,
+                                   Stop stop, Evaluation evaluation, const TrainedTables& trained,
+                                   int& agent_in_error) const override {
+    std::vector<typename L::Config> configs;
+    for (const Settings* s : learners) {
+      configs.push_back(static_cast<const LearnerSettings<L>*>(s)->config);
+    }
+    agent_in_error = -1;
+    return std::make_unique<ProblemOf<Env, L>>(
+        static_cast<const EnvSettings<Env>&>(env).config, std::move(configs), stop, evaluation,
+        trained, agent_in_error);
+  }
+  Kernels<CpuBackend> cpu_kernels(int shape) const override { return KernelSource::cpu(shape); }
+  Kernels<CudaBackend> cuda_kernels(int shape) const override { return KernelSource::cuda(shape); }
+};
+
+}  // namespace cumarl::inline CUMARL_VARIANT

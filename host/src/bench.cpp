@@ -1,0 +1,184 @@
+#include "host/src/bench.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cumarl/runner.hpp"
+#include "host/src/config.hpp"
+#include "host/src/model.hpp"
+
+namespace cumarl {
+namespace {
+
+/// One workload: a configuration with a fixed number of joint steps a run.
+struct Workload {
+  BenchInfo info;
+  std::string config;   ///< TOML without [experiment] and stop.max_steps
+  int64_t steps;        ///< joint steps a run
+  uint64_t lanes;       ///< runs a CPU thread
+};
+
+/// The headline workloads. Convergence is watched where there is learning, with a window that
+/// no run can fill, so that every run takes the same number of steps.
+std::vector<Workload> headline() {
+  return {
+      {{"pricing", "Calvano et al. baseline: 2 firms, 15 prices, memory 1, Q-learning", true},
+       "[env]\nname = \"bertrand_logit\"\n"
+       "[learner]\nname = \"q_learning\"\nalpha = 0.15\ngamma = 0.95\n"
+       "exploration = { kind = \"epsilon_greedy\", start = 1.0, decay_rate = 4e-6 }\n"
+       "[stop]\nstable_periods = 1_000_000_000\n",
+       1'750'000, 16},
+      {{"matrix", "2x2 prisoner's dilemma, memory 1, two Q-learners", true},
+       "[env]\nname = \"matrix_game\"\ngame = \"prisoners_dilemma\"\nmemory = 1\n"
+       "[learner]\nname = \"q_learning\"\nalpha = 0.1\ngamma = 0.95\n"
+       "exploration = { kind = \"epsilon_greedy\", start = 1.0, decay_rate = 1e-5 }\n",
+       1'000'000, 16},
+      {{"lbf", "level-based foraging 8x8-2p-3f, random play, no observations", false},
+       "[env]\nname = \"lbf\"\nfoods = 3\n"
+       "[learner]\nname = \"random\"\n[evaluation]\nepisodes = 1\n",
+       1'000'000, 16},
+  };
+}
+
+std::string pair_name(const PairModel& pair) {
+  std::string name = std::string(pair.env().name) + "/" + pair.learner().name;
+  if (*pair.table() != '\0') name += std::string("/") + pair.table();
+  return name;
+}
+
+Workload pair_workload(const PairModel& pair) {
+  const bool learns = *pair.table() != '\0';
+  std::string config = std::string("[env]\nname = \"") + pair.env().name +
+                       "\"\n[learner]\nname = \"" + pair.learner().name + "\"\n";
+  if (learns) {
+    config += std::string("table = \"") + pair.table() +
+              "\"\nexploration = { start = 1.0, decay_rate = 1e-5 }\n";
+  }
+  config += "[evaluation]\nepisodes = 1\nsteps = 1\n";
+  return {{pair_name(pair), std::string(pair.env().title) + ", " + pair.learner().title, learns},
+          config, 200'000, 8};
+}
+
+Workload find(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Workload& w : headline()) {
+    if (w.info.name == name) return w;
+    names.push_back(w.info.name);
+  }
+  for (const PairModel* pair : pair_models()) {
+    if (pair_name(*pair) == name) return pair_workload(*pair);
+    names.push_back(pair_name(*pair));
+  }
+  throw ConfigError({.key = "bench", .value = name, .why = "no such bench (`cumarl list benches`)",
+                     .nearest = nearest_name(name, names)});
+}
+
+RunRequest request_for(const Workload& w, const BenchRequest& b, int64_t runs, int64_t steps) {
+  RunRequest r;
+  r.config_text = w.config;
+  r.config_name = "bench " + w.info.name;
+  r.sets = {"stop.max_steps=" + std::to_string(steps)};
+  r.runs = runs;
+  r.device = b.device;
+  r.threads = b.threads;
+  return r;
+}
+
+/// Bytes a second of a copy over a working set of `bytes`, read plus written, one thread.
+double copy_bandwidth(size_t bytes) {
+  const size_t half = std::max<size_t>(bytes / 2, 4096);
+  std::vector<char> from(half, 1), to(half);
+  double best = 0;
+  for (int repeat = 0; repeat < 5; ++repeat) {
+    const auto begin = std::chrono::steady_clock::now();
+    size_t done = 0;
+    while (done < (size_t{64} << 20)) {
+      std::memcpy(to.data(), from.data(), half);
+      from[done % half] = to[half - 1];
+      done += half;
+    }
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    best = std::max(best, 2.0 * static_cast<double>(done) / seconds);
+  }
+  return best;
+}
+
+double quantile(std::vector<double> values, double q) {
+  std::sort(values.begin(), values.end());
+  const double place = q * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<size_t>(place);
+  const size_t above = std::min(below + 1, values.size() - 1);
+  return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
+}
+
+}  // namespace
+
+std::vector<BenchInfo> benches() {
+  std::vector<BenchInfo> all;
+  for (const Workload& w : headline()) all.push_back(w.info);
+  for (const PairModel* pair : pair_models()) all.push_back(pair_workload(*pair).info);
+  return all;
+}
+
+BenchResult bench(const BenchRequest& request) {
+  const Workload w = find(request.name);
+  BenchResult out;
+  out.name = request.name;
+  out.learning = w.info.learning;
+
+  // The check first: the same runs in another cut must give the same bits.
+  const auto few = request_for(w, request, 8, 20'000);
+  auto other = few;
+  other.batch = 3;
+  other.threads = 1;
+  const Runner first(few);
+  out.check = first.run().result_hash == Runner(other).run().result_hash;
+
+  const bool on_cpu = first.plan().device == "cpu";
+  const int all = static_cast<int>(std::thread::hardware_concurrency());
+  out.threads = on_cpu ? (request.threads > 0 ? request.threads : std::max(1, all)) : 0;
+  const uint64_t runs =
+      on_cpu ? w.lanes * static_cast<uint64_t>(out.threads) : uint64_t{131'072};
+  const Runner runner(request_for(w, request, static_cast<int64_t>(runs),
+                                  on_cpu ? w.steps : w.steps / 10));
+  out.device = runner.plan().device;
+  out.runs = runs;
+  out.agents = runner.agents();
+  for (int repeat = 0; repeat <= request.repeats; ++repeat) {
+    const Result result = runner.run();
+    if (repeat > 0) out.rates.push_back(static_cast<double>(result.joint_steps) / result.seconds);
+  }
+  out.median = quantile(out.rates, 0.5);
+  out.iqr = quantile(out.rates, 0.75) - quantile(out.rates, 0.25);
+
+  // Each agent reads the row it comes to, and reads and writes one entry of the row it leaves.
+  const double bytes = std::max<double>(64.0, static_cast<double>(runner.step_bytes()));
+  const size_t hot = static_cast<size_t>(runner.plan().run_bytes) * 4;
+  out.bound_limit = copy_bandwidth(hot) * std::max(1, out.threads) / bytes;
+  out.bound_kind = out.median > 0.5 * out.bound_limit ? "memory" : "issue";
+  return out;
+}
+
+std::string to_json(const BenchResult& r) {
+  return nlohmann::ordered_json{
+      {"bench", r.name},
+      {"device", r.device},
+      {"threads", r.threads},
+      {"joint_steps_per_second", r.median},
+      {"agent_steps_per_second", r.median * r.agents},
+      {"learning", r.learning},
+      {"runs", r.runs},
+      {"repeats", r.rates.size()},
+      {"median", r.median},
+      {"iqr", r.iqr},
+      {"bound",
+       {{"kind", r.bound_kind}, {"limit", r.bound_limit}, {"reached", r.median / r.bound_limit}}},
+      {"check", r.check ? "ok" : "failed"}}
+      .dump();
+}
+
+}  // namespace cumarl

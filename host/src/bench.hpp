@@ -1,0 +1,44 @@
+/// \file
+/// `cumarl bench`: throughput with its unit, and with what limits it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace cumarl {
+
+struct BenchInfo {
+  std::string name;
+  std::string title;
+  bool learning;
+};
+
+/// pricing, matrix, lbf, and one "ENV/LEARNER" or "ENV/LEARNER/TABLE" for every registered pair.
+std::vector<BenchInfo> benches();
+
+struct BenchRequest {
+  std::string name;
+  std::string device = "auto";
+  int threads = 0;
+  int repeats = 7;
+};
+
+struct BenchResult {
+  std::string name, device;
+  int threads = 0;
+  int agents = 0;
+  bool learning = false;
+  uint64_t runs = 0;
+  std::vector<double> rates;  ///< joint steps/s of each repeat, after one warm-up
+  double median = 0, iqr = 0;
+  std::string bound_kind;     ///< "memory" or "issue"
+  double bound_limit = 0;     ///< joint steps/s at the measured copy bandwidth
+  bool check = false;         ///< the result hash did not depend on threads and batch
+};
+
+/// Throws ConfigError for an unknown name, DeviceError.
+BenchResult bench(const BenchRequest& request);
+std::string to_json(const BenchResult& result);
+
+}  // namespace cumarl

@@ -1,0 +1,115 @@
+/// \file
+/// Environments and learners without their types: what the runner and the command line work with.
+/// adapters.hpp implements these interfaces for every registered pair.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/core/arena.hpp"
+#include "kernels/core/env.hpp"
+#include "kernels/core/launch.hpp"
+#include "kernels/core/learner.hpp"
+#include "kernels/core/outcome.hpp"
+#include "kernels/rollout/launch_args.hpp"
+
+namespace cumarl {
+
+/// A component's Config struct, to be filled by FieldVisitors.
+class Settings {
+ public:
+  virtual ~Settings() = default;
+  virtual void fields(FieldVisitor& v) = 0;
+};
+
+/// One environment in play, on the host.
+class EnvPlay {
+ public:
+  virtual ~EnvPlay() = default;
+  virtual int agents() const = 0;
+  virtual int actions(int agent) const = 0;
+  /// Initial state of run `key.run`, as the rollout would draw it at step t.
+  virtual void reset(RunKey key, uint64_t t) = 0;
+  /// Joint step t. Pre: actions in range. Shapes: actions [agents], rewards [agents].
+  virtual Episode step(RunKey key, uint64_t t, std::span<const int> actions,
+                       std::span<float> rewards) = 0;
+  virtual void state(StateVisitor& v) = 0;
+  /// The float observation of an agent.
+  virtual std::vector<float> observation(int agent) const = 0;
+};
+
+/// A registered environment.
+class EnvModel {
+ public:
+  virtual ~EnvModel() = default;
+  virtual const EnvFacts& facts() const = 0;
+  virtual std::unique_ptr<Settings> settings() const = 0;
+  /// Throws ParameterError for settings that do not fit together.
+  virtual std::unique_ptr<EnvPlay> play(const Settings& settings) const = 0;
+};
+
+/// One column of an outcome row after the head.
+struct OutcomeColumn {
+  enum class Kind : uint8_t { metric, share, curve };
+  Kind kind;
+  std::string name;
+  Label label = Label::number;  ///< of a share
+  int point = 0;                ///< of a curve
+};
+
+/// One cell of an experiment: an environment, its learners, all settings.
+class Problem {
+ public:
+  virtual ~Problem() = default;
+  virtual int agents() const = 0;
+  virtual int actions(int agent) const = 0;
+  virtual const RunLayout& layout() const = 0;
+  virtual const std::vector<OutcomeColumn>& columns() const = 0;
+  /// Bytes of learner tables a run would need without padding and bookkeeping.
+  virtual size_t table_bytes() const = 0;
+  /// Bytes of tables that a joint step touches: a row read, an entry read and written, an agent.
+  virtual size_t step_bytes() const = 0;
+  virtual uint64_t max_steps() const = 0;
+  /// Which compiled shape fits; index into the pair's kernels. 0 is AnyShape.
+  virtual int shape() const = 0;
+  /// Writes layout().cell_bytes of parameters whose pointers go to `arena`.
+  virtual void write_cell(Arena& arena, std::byte* out) const = 0;
+  /// The tables of a run as values [agents][observations][actions], from its memory on the host.
+  virtual std::vector<double> tables(const std::byte* memory) const = 0;
+};
+
+/// Tables of a finished experiment for a trained start: [runs][agents][observations][actions].
+/// No runs: there is none.
+struct TrainedTables {
+  uint64_t runs = 0;
+  std::vector<double> values;
+};
+
+/// A registered learner (with its table type) on a registered environment.
+class PairModel {
+ public:
+  virtual ~PairModel() = default;
+  virtual const EnvFacts& env() const = 0;
+  virtual const LearnerFacts& learner() const = 0;
+  virtual const char* table() const = 0;  ///< "float32", "float64", "fixed28", or "" if it has none
+  virtual std::unique_ptr<Settings> learner_settings() const = 0;
+  virtual InitConfig* init_of(Settings& learner) const = 0;  ///< null if it has none
+  /// Throws ParameterError (keys relative to env, or to learner i through `agent_in_error`).
+  virtual std::unique_ptr<Problem> problem(const Settings& env,
+                                           std::span<const Settings* const> learners, Stop stop,
+                                           Evaluation evaluation, const TrainedTables& trained,
+                                           int& agent_in_error) const = 0;
+  virtual Kernels<CpuBackend> cpu_kernels(int shape) const = 0;
+  /// Throws DeviceError in a build without CUDA.
+  virtual Kernels<CudaBackend> cuda_kernels(int shape) const = 0;
+};
+
+/// What is compiled in, in the order of envs.def and learners.def.
+const std::vector<const EnvModel*>& env_models();
+const std::vector<const PairModel*>& pair_models();
+
+}  // namespace cumarl

@@ -1,0 +1,178 @@
+/// \file
+/// The rollout on a GPU. Many runs: a thread a run. Few runs: a tile of 16 lanes a run, whose tables
+/// stay in shared memory for the whole launch where they fit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/core/launch.cuh"
+#include "kernels/core/team.hpp"
+#include "kernels/rollout/rollout.hpp"
+
+namespace cumarl {
+
+/// Tuning of the GPU rollout. The figures are estimates for an H200 (132 multiprocessors with 228 KB
+/// of shared memory each); none of them changes a result.
+struct CudaRolloutPolicy {
+  /// Lanes that start a run.
+  static constexpr int kStartTile = 32;
+  /// Lanes that advance a run: the row of 15 prices, padded.
+  static constexpr int kTile = 16;
+  /// Rows of fewer actions leave most of a tile idle: no tile kernel is compiled for them.
+  static constexpr int kTileActions = 8;
+  /// A tile with its tables in shared memory takes an estimated third of the time a step of a thread
+  /// that waits for device memory, so tiles win up to three shifts of as many runs as fit at once
+  /// (7 a multiprocessor of 29 KB).
+  static constexpr uint64_t kStagedShifts = 3;
+  /// A tile whose tables stay in device memory wins while instruction issue has room for 16-fold
+  /// work: up to this many runs a multiprocessor.
+  static constexpr uint64_t kTilesPerProcessor = 32;
+  /// Runs of up to this many bytes (2x2 games: 192) are taken to shared memory by single threads,
+  /// about 1,000 to a multiprocessor, because scattered small tables cost one access to the L1 cache
+  /// a lane.
+  static constexpr size_t kSmallRun = 512;
+};
+
+}  // namespace cumarl
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+/// The rollout reduced to one slot, now slot 0, with its memory elsewhere.
+CUMARL_HD CUMARL_INLINE Rollout alone(const Rollout& r, uint32_t slot, std::byte* memory) {
+  Rollout one = r;
+  one.states += slot * r.layout.state_bytes;
+  one.memory = memory;
+  one.slots += slot;
+  one.finished += slot;
+  return one;
+}
+
+/// Copies `bytes` bytes, a multiple of 64, by words that both ends' alignment allows.
+template <class Word, class Team>
+__device__ CUMARL_INLINE void copy(const Team& team, std::byte* to, const std::byte* from,
+                                   size_t bytes) {
+  const auto count = static_cast<unsigned>(bytes / sizeof(Word));
+  for (auto i = static_cast<unsigned>(team.rank()); i < count;
+       i += static_cast<unsigned>(team.size())) {
+    reinterpret_cast<Word*>(to)[i] = reinterpret_cast<const Word*>(from)[i];
+  }
+}
+
+/// Starts a run.
+template <class Env, class L>
+struct CudaStart {
+  Rollout r;
+  template <class Team>
+  __device__ void operator()(const Team& team, uint64_t i, std::byte*) const {
+    start_run<Env, L>(team, r, r.live[i]);
+  }
+};
+
+/// Advances a run by one thread.
+template <class Env, class L, class ShapeT>
+struct CudaAdvance {
+  Rollout r;
+  __device__ void operator()(uint64_t i) const {
+    advance_run<Lane<Env, L, ShapeT, SerialTeam, 1>>(SerialTeam{}, r, r.live[i]);
+  }
+};
+
+/// Advances a small run by one thread, with the tables in shared memory.
+template <class Env, class L, class ShapeT>
+struct CudaAdvanceSmall {
+  Rollout r;
+  template <class Team>
+  __device__ void operator()(const Team&, uint64_t i, std::byte* scratch) const {
+    const uint32_t slot = r.live[i];
+    std::byte* const home = r.memory + slot * r.layout.memory_bytes;
+    copy<uint32_t>(SerialTeam{}, scratch, home, r.layout.memory_bytes);
+    advance_run<Lane<Env, L, ShapeT, SerialTeam, 1>>(SerialTeam{}, alone(r, slot, scratch), 0);
+    copy<uint32_t>(SerialTeam{}, home, scratch, r.layout.memory_bytes);
+  }
+};
+
+/// Advances a run by a tile, with the tables in shared memory or where they are.
+template <class Env, class L, class ShapeT, bool Staged>
+struct CudaAdvanceTile {
+  Rollout r;
+  template <class Team>
+  __device__ void operator()(const Team& team, uint64_t i, std::byte* scratch) const {
+    const uint32_t slot = r.live[i];
+    if constexpr (Staged) {
+      std::byte* const home = r.memory + slot * r.layout.memory_bytes;
+      copy<uint4>(team, scratch, home, r.layout.memory_bytes);
+      team.sync();
+      advance_run<Lane<Env, L, ShapeT, Team, 1>>(team, alone(r, slot, scratch), 0);
+      team.sync();
+      copy<uint4>(team, home, scratch, r.layout.memory_bytes);
+      team.sync();  // the next run of this tile is copied to the same place
+    } else {
+      advance_run<Lane<Env, L, ShapeT, Team, 1>>(team, r, slot);
+    }
+  }
+};
+
+/// Evaluates a finished run.
+template <class Env, class L>
+struct CudaFinish {
+  Rollout r;
+  __device__ void operator()(uint64_t i) const { finish_run<Env, L>(r, r.live[i]); }
+};
+
+template <class Env, class L>
+void cuda_start(const CudaBackend& backend, const Rollout& r) {
+  launch_teams<CudaRolloutPolicy::kStartTile>(backend, r.live_count, 0, CudaStart<Env, L>{r});
+}
+
+template <class Env, class L>
+void cuda_finish(const CudaBackend& backend, const Rollout& r) {
+  launch(backend, r.live_count, CudaFinish<Env, L>{r});
+}
+
+template <class Env, class L, class ShapeT>
+void cuda_advance(const CudaBackend& backend, const Rollout& r) {
+  using Policy = CudaRolloutPolicy;
+  const size_t bytes = r.layout.memory_bytes;
+  if constexpr (L::kTabular) {
+    constexpr bool kAnyActions = ShapeT::kActions == 0;
+    if constexpr (kAnyActions || ShapeT::kActions < Policy::kTileActions) {
+      if (bytes <= Policy::kSmallRun) {
+        // rows of 16 are read by 16-byte words; other rows are not, and get by with less
+        constexpr size_t kAlign = kAnyActions ? 16 : sizeof(typename L::Entry);
+        return launch_teams<1, kAlign>(backend, r.live_count, bytes,
+                                       CudaAdvanceSmall<Env, L, ShapeT>{r});
+      }
+    }
+    if constexpr (kAnyActions || ShapeT::kActions >= Policy::kTileActions) {
+      using StagedTile = CudaAdvanceTile<Env, L, ShapeT, true>;
+      using PlainTile = CudaAdvanceTile<Env, L, ShapeT, false>;
+      const uint64_t staged =
+          team_grid<Policy::kTile, 16, StagedTile>(backend, r.live_count, bytes).capacity;
+      if (r.live_count <= Policy::kStagedShifts * staged) {
+        return launch_teams<Policy::kTile>(backend, r.live_count, bytes, StagedTile{r});
+      }
+      const auto processors =
+          static_cast<uint64_t>(backend.attribute(cudaDevAttrMultiProcessorCount));
+      if (staged == 0 && r.live_count <= Policy::kTilesPerProcessor * processors) {
+        return launch_teams<Policy::kTile>(backend, r.live_count, 0, PlainTile{r});
+      }
+    }
+  }
+  launch(backend, r.live_count, CudaAdvance<Env, L, ShapeT>{r});
+}
+
+/// The loops of a learner (a template over shapes) on an environment.
+template <class Env, template <class> class LearnerFor, class... Shapes>
+Kernels<CudaBackend> cuda_kernels(int shape, ShapeList<Shapes...>) {
+  using L = LearnerFor<AnyShape>;
+  Kernels<CudaBackend> kernels{&cuda_start<Env, L>, &cuda_advance<Env, L, AnyShape>,
+                               &cuda_finish<Env, L>};
+  int index = 0;
+  ((++index == shape ? void(kernels.advance = &cuda_advance<Env, LearnerFor<Shapes>, Shapes>)
+                     : void()),
+   ...);
+  return kernels;
+}
+
+}  // namespace cumarl::inline CUMARL_VARIANT

@@ -1,0 +1,388 @@
+/// \file
+/// The fused loop: act, step, learn, watch for convergence, reset; and what surrounds it, the
+/// start and the evaluation of a run. Knows no environment and no learner.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/core/env.hpp"
+#include "kernels/core/learner.hpp"
+#include "kernels/core/outcome.hpp"
+#include "kernels/core/rng.hpp"
+#include "kernels/core/rng_block.hpp"
+#include "kernels/core/team.hpp"
+#include "kernels/rollout/launch_args.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+/// Parameters of one cell of an experiment, as kernels read them.
+template <class Env, class L>
+struct Cell {
+  typename Env::Params env;
+  typename L::Params learner[Env::kMaxAgents];
+  Stop stop;
+  Evaluation evaluation;
+  int32_t agents;
+  uint64_t table_at[Env::kMaxAgents];  ///< where an agent's memory begins in its run's
+  uint64_t watch_at;                   ///< greedy actions seen last, uint8 [observations][agents]
+  uint64_t memory_bytes;
+};
+
+/// The shapes an environment wants compiled besides AnyShape.
+template <class Env>
+constexpr auto shapes_of() {
+  if constexpr (requires { typename Env::Shapes; }) {
+    return typename Env::Shapes{};
+  } else {
+    return ShapeList<>{};
+  }
+}
+
+/// The loop state of a run between launches.
+template <class Env>
+struct RunState {
+  typename Env::State env;
+  uint64_t t;            ///< joint steps done
+  uint64_t last_change;  ///< step at which a greedy action was last seen to have changed
+  RunStatus status;
+};
+
+/// One run in flight: everything hot in registers (or a few cache lines).
+///
+/// `Chunk` is how many steps of exploration are drawn ahead: 64 on the CPU, where the drawing loop
+/// is vectorised, 1 on a GPU. It changes nothing in the results.
+template <class Env, class L, class ShapeT, class Team, int Chunk>
+class Lane {
+ public:
+  using CellT = Cell<Env, L>;
+  using StateT = RunState<Env>;
+  static constexpr bool kUnrolled = false;  ///< whether the CPU unrolls over its lanes
+  static constexpr int kAgents = ShapeT::kAgents > 0 ? ShapeT::kAgents : Env::kMaxAgents;
+  static constexpr int kWords = Chunk == 1 ? kAgents : (Chunk * kAgents + 3 + 127) / 128 * 128;
+
+  /// Takes up a run where its state left it.
+  CUMARL_HD void load(const Team& team, const Rollout& r, uint32_t slot) {
+    team_ = team;
+    slot_ = slot;
+    const Slot place = r.slots[slot];
+    cell_ = reinterpret_cast<const CellT*>(r.cells + place.cell * r.layout.cell_bytes);
+    saved_ = reinterpret_cast<StateT*>(r.states + slot * r.layout.state_bytes);
+    memory_ = r.memory + slot * r.layout.memory_bytes;
+    key_ = {r.seed, place.run};
+    env_ = saved_->env;
+    t_ = saved_->t;
+    last_change_ = saved_->last_change;
+    end_ = t_ + r.budget < t_ ? ~uint64_t{0} : t_ + r.budget;
+    if (end_ > cell_->stop.max_steps) end_ = cell_->stop.max_steps;
+    for (int i = 0; i < kAgents; ++i) memo_[i] = {};
+    arrive_all(cursor_);
+  }
+
+  CUMARL_HD uint32_t slot() const { return slot_; }
+
+  /// Steps that can be taken before anything has to be decided; at most Chunk. 0: `store` it.
+  CUMARL_HD CUMARL_INLINE uint64_t room() const {
+    uint64_t steps = end_ - t_;
+    if (watches()) {
+      const uint64_t stable = t_ - last_change_;
+      const uint64_t left = cell_->stop.stable_periods - stable;
+      steps = left < steps ? left : steps;
+    }
+    return steps < Chunk ? steps : Chunk;
+  }
+
+  /// Draws the exploration of the next `steps` steps. Pre: steps <= room().
+  CUMARL_HD CUMARL_INLINE void prepare(int steps) {
+    const int n = agents();
+    const uint64_t first = t_ * static_cast<uint64_t>(n);
+    const uint32_t* words = draw(first, steps * n);
+    for (int i = 0; i < n; ++i) {
+      L::decide(cell_->learner[i], memo_[i], t_, steps, words + i, n, keep_[i], forced_[i]);
+    }
+    changed_at_ = -1;
+  }
+
+  /// Step k after `prepare`.
+  CUMARL_HD CUMARL_INLINE void step(int k) {
+    const int n = agents();
+    const uint64_t now = t_ + static_cast<uint64_t>(k);
+    int action[kAgents] = {};
+    float reward[kAgents] = {};
+    for (int i = 0; i < n; ++i) {
+      action[i] = static_cast<int>(L::act(cell_->learner[i], table(i), cursor_[i],
+                                          {keep_[i][k], forced_[i][k]}, now));
+    }
+    Rng rng(key_, now, Stream::dynamics);
+    const Episode episode = Env::step(cell_->env, env_, action, reward, rng);
+    typename L::Cursor next[kAgents];
+    arrive_all(next);
+    for (int i = 0; i < n; ++i) {
+      L::learn(team_, cell_->learner[i], table(i), cursor_[i], next[i],
+               Transition{action, reward, i, n, episode});
+    }
+    if (episode != Episode::goes_on) {
+      Rng fresh(key_, now + 1, Stream::reset);
+      Env::reset(cell_->env, env_, fresh);
+      arrive_all(next);
+    }
+    for (int i = 0; i < n; ++i) cursor_[i] = next[i];
+    if (watches() && watch()) changed_at_ = k;
+  }
+
+  /// Ends a chunk of `steps`. True if the run has to leave: it ended or spent its budget.
+  CUMARL_HD CUMARL_INLINE bool commit(int steps) {
+    if (changed_at_ >= 0) last_change_ = t_ + static_cast<uint64_t>(changed_at_) + 1;
+    t_ += static_cast<uint64_t>(steps);
+    return room() == 0;
+  }
+
+  /// Saves the run; true if it has ended.
+  CUMARL_HD bool store() {
+    RunStatus status = RunStatus::running;
+    if (watches() && t_ - last_change_ >= cell_->stop.stable_periods) {
+      status = RunStatus::converged;
+    } else if (t_ >= cell_->stop.max_steps) {
+      status = RunStatus::out_of_steps;
+    }
+    team_.once([&] { *saved_ = StateT{env_, t_, last_change_, status}; });
+    return status != RunStatus::running;
+  }
+
+ protected:
+  CUMARL_HD CUMARL_INLINE int agents() const {
+    return ShapeT::kAgents > 0 ? ShapeT::kAgents : cell_->agents;
+  }
+  CUMARL_HD CUMARL_INLINE bool watches() const {
+    if constexpr (L::kTabular) {
+      return cell_->stop.stable_periods > 0;
+    } else {
+      return false;
+    }
+  }
+  CUMARL_HD CUMARL_INLINE std::byte* table(int i) const { return memory_ + cell_->table_at[i]; }
+
+  CUMARL_HD CUMARL_INLINE void arrive_all(typename L::Cursor* cursor) const {
+    const int n = agents();
+    for (int i = 0; i < n; ++i) {
+      cursor[i] = L::arrive(team_, cell_->learner[i], table(i),
+                            Env::observe_index(cell_->env, env_, i));
+    }
+  }
+
+  /// Compares the greedy actions here with those of the last visit; true if one differs.
+  CUMARL_HD CUMARL_INLINE bool watch() {
+    if constexpr (L::kTabular) {
+      const int n = agents();
+      bool differs = false;
+      for (int i = 0; i < n; ++i) {
+        differs |= seen(i) != static_cast<uint8_t>(L::greedy(cursor_[i]));
+      }
+      team_.once([&] {
+        for (int i = 0; i < n; ++i) seen(i) = static_cast<uint8_t>(L::greedy(cursor_[i]));
+      });
+      return differs;
+    } else {
+      return false;
+    }
+  }
+
+  CUMARL_HD CUMARL_INLINE uint8_t& seen(int i) const {
+    return reinterpret_cast<uint8_t*>(memory_ + cell_->watch_at)
+        [static_cast<size_t>(cursor_[i].observation) * static_cast<size_t>(agents()) +
+         static_cast<size_t>(i)];
+  }
+
+  /// Exploration words [first, first + count) of the run.
+  CUMARL_HD CUMARL_INLINE const uint32_t* draw(uint64_t first, int count) {
+    const uint64_t block = first / 4;
+    const auto skipped = static_cast<int>(first % 4);
+    if constexpr (Chunk > 1) {
+      const int blocks = ((skipped + count + 3) / 4 + 31) / 32 * 32;
+      philox_words(key_, block, Stream::explore, blocks, words_);
+      return words_ + skipped;
+    } else {
+      for (int i = 0; i < count; ++i) {
+        const uint64_t word = first + static_cast<uint64_t>(i);
+        if (word / 4 != drawn_) {
+          drawn_ = word / 4;
+          ahead_ = philox(key_, drawn_, Stream::explore, 0);
+        }
+        const auto j = static_cast<int>(word % 4);
+        words_[i] = j == 0 ? ahead_.x0 : (j == 1 ? ahead_.x1 : (j == 2 ? ahead_.x2 : ahead_.x3));
+      }
+      return words_;
+    }
+  }
+
+  Team team_;
+  uint32_t slot_;
+  const CellT* cell_;
+  StateT* saved_;
+  std::byte* memory_;
+  RunKey key_;
+  typename Env::State env_;
+  uint64_t t_;
+  uint64_t last_change_;
+  uint64_t end_;
+  int changed_at_;
+  typename L::Cursor cursor_[kAgents];
+  typename L::Memo memo_[kAgents];
+  uint32_t keep_[kAgents][Chunk];
+  uint32_t forced_[kAgents][Chunk];
+  alignas(64) uint32_t words_[kWords];
+  Philox ahead_;                   ///< Chunk == 1: the block read last
+  uint64_t drawn_ = ~uint64_t{0};  ///< and its number
+};
+
+/// Work on one slot at a time; what backends launch.
+///
+/// Starts a run: tables, initial state, greedy actions seen.
+template <class Env, class L, class Team>
+CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
+  const Slot place = r.slots[slot];
+  const auto& cell = *reinterpret_cast<const Cell<Env, L>*>(r.cells +
+                                                            place.cell * r.layout.cell_bytes);
+  std::byte* memory = r.memory + slot * r.layout.memory_bytes;
+  const RunKey key{r.seed, place.run};
+  for (int i = 0; i < cell.agents; ++i) {
+    L::init(team, cell.learner[i], memory + cell.table_at[i], key, i);
+  }
+  if constexpr (L::kTabular) {
+    if (cell.stop.stable_periods > 0) {
+      auto* seen = reinterpret_cast<uint8_t*>(memory + cell.watch_at);
+      for (int i = 0; i < cell.agents; ++i) {
+        for (uint32_t o = 0; o < Env::observations(cell.env, i); ++o) {
+          const auto cursor = L::arrive(team, cell.learner[i], memory + cell.table_at[i], o);
+          const auto action = static_cast<uint8_t>(L::greedy(cursor));
+          team.once([&] { seen[static_cast<size_t>(o) * static_cast<size_t>(cell.agents) +
+                               static_cast<size_t>(i)] = action; });
+        }
+      }
+    }
+  }
+  RunState<Env> state{};
+  Rng rng(key, 0, Stream::reset);
+  Env::reset(cell.env, state.env, rng);
+  team.once([&] {
+    *reinterpret_cast<RunState<Env>*>(r.states + slot * r.layout.state_bytes) = state;
+    r.finished[slot] = 0;
+  });
+}
+
+/// The evaluated policies of a run's agents.
+template <class Env, class L>
+class Policy {
+ public:
+  static constexpr bool kDeterministic = L::kGreedyPolicy;
+
+  CUMARL_HD Policy(const Cell<Env, L>& cell, std::byte* memory, RunKey key)
+      : cell_(cell), memory_(memory), key_(key) {}
+
+  /// The joint action in a state; `t` numbers the draws of a stochastic policy.
+  CUMARL_HD void act(const typename Env::Params& p, const typename Env::State& s, int* actions,
+                     uint64_t t = 0) const {
+    Rng rng(key_, t, Stream::evaluate);
+    for (int i = 0; i < cell_.agents; ++i) {
+      const auto cursor = L::arrive(SerialTeam{}, cell_.learner[i], memory_ + cell_.table_at[i],
+                                    Env::observe_index(p, s, i));
+      actions[i] = static_cast<int>(
+          L::evaluate(cell_.learner[i], cursor, kDeterministic ? 0 : rng.word()));
+    }
+  }
+  CUMARL_HD double discount(int agent) const { return L::discount(cell_.learner[agent]); }
+  CUMARL_HD const Evaluation& evaluation() const { return cell_.evaluation; }
+  CUMARL_HD RunKey key() const { return key_; }
+
+ private:
+  const Cell<Env, L>& cell_;
+  std::byte* memory_;
+  RunKey key_;
+};
+
+/// Evaluation of episodic environments: mean return and length over `evaluation.episodes`.
+template <class Env, class PolicyT, class Sink>
+CUMARL_HD void evaluate_episodes(const typename Env::Params& p, const PolicyT& policy,
+                                 Sink& sink) {
+  const int n = Env::agents(p);
+  double total[Env::kMaxAgents] = {};
+  uint64_t t = 0;
+  const uint32_t episodes = policy.evaluation().episodes;
+  for (uint32_t e = 0; e < episodes; ++e) {
+    typename Env::State state{};
+    Rng fresh(policy.key(), (uint64_t{1} << 32) + e, Stream::evaluate);
+    Env::reset(p, state, fresh);
+    for (Episode episode = Episode::goes_on; episode == Episode::goes_on; ++t) {
+      int action[Env::kMaxAgents] = {};
+      float reward[Env::kMaxAgents] = {};
+      policy.act(p, state, action, t);
+      Rng chance(policy.key(), (uint64_t{2} << 32) + t, Stream::evaluate);
+      episode = Env::step(p, state, action, reward, chance);
+      for (int i = 0; i < n; ++i) total[i] += static_cast<double>(reward[i]);
+    }
+  }
+  double sum = 0;
+  for (int i = 0; i < n; ++i) sum += total[i];
+  sink.metric("episode_return", sum / episodes);
+  for (int i = 0; i < n; ++i) sink.metric("episode_return", total[i] / episodes, i);
+  sink.metric("episode_length", static_cast<double>(t) / episodes);
+}
+
+template <class Env, class PolicyT, class Sink>
+CUMARL_HD void evaluate_run(const typename Env::Params& p, const typename Env::State& last,
+                            const PolicyT& policy, const RunFacts& facts, Sink& sink) {
+  if constexpr (requires { Env::evaluate(p, last, policy, facts, sink); }) {
+    Env::evaluate(p, last, policy, facts, sink);
+  } else {
+    evaluate_episodes<Env>(p, policy, sink);
+  }
+}
+
+/// A 64-bit digest of `count` bytes, a multiple of 8: the same on every backend.
+CUMARL_HD inline uint64_t digest(const std::byte* bytes, uint64_t count, uint64_t hash) {
+  const auto* words = reinterpret_cast<const uint64_t*>(bytes);
+  for (uint64_t i = 0; i < count / 8; ++i) {
+    hash = (hash ^ words[i]) * 0x9E3779B97F4A7C15u;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+/// Evaluates a finished run and writes its outcome row.
+template <class Env, class L>
+CUMARL_HD void finish_run(const Rollout& r, uint32_t slot) {
+  const Slot place = r.slots[slot];
+  const auto& cell = *reinterpret_cast<const Cell<Env, L>*>(r.cells +
+                                                            place.cell * r.layout.cell_bytes);
+  const auto& state =
+      *reinterpret_cast<const RunState<Env>*>(r.states + slot * r.layout.state_bytes);
+  std::byte* memory = r.memory + slot * r.layout.memory_bytes;
+  const Policy<Env, L> policy(cell, memory, {r.seed, place.run});
+  double* out = r.outcomes + size_t{slot} * r.outcome_count;
+  const uint64_t hash = digest(memory, cell.memory_bytes, state.t);
+  out[0] = static_cast<double>(state.status);
+  out[1] = static_cast<double>(state.t);
+  out[2] = static_cast<double>(state.last_change);
+  out[3] = static_cast<double>(hash >> 32);
+  out[4] = static_cast<double>(hash & 0xFFFFFFFFu);
+  OutcomeWriter sink(out + kOutcomeHead);
+  evaluate_run<Env>(cell.env, state.env, policy,
+                    RunFacts{state.t, state.last_change, state.status == RunStatus::converged},
+                    sink);
+}
+
+/// Advances one run by up to r.budget steps, the plain way.
+template <class LaneT, class Team>
+CUMARL_HD void advance_run(const Team& team, const Rollout& r, uint32_t slot) {
+  LaneT lane;
+  lane.load(team, r, slot);
+  for (auto steps = static_cast<int>(lane.room()); steps > 0;
+       steps = static_cast<int>(lane.room())) {
+    lane.prepare(steps);
+    for (int k = 0; k < steps; ++k) lane.step(k);
+    lane.commit(steps);
+  }
+  if (lane.store()) team.once([&] { r.finished[slot] = 1; });
+}
+
+}  // namespace cumarl::inline CUMARL_VARIANT
