@@ -2,6 +2,7 @@
 /// The configuration: loading, --set, reading, errors, sweeps, writing.
 #include "host/src/config.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -374,7 +375,7 @@ std::vector<BadCase> bad_sets() {
 std::vector<BadCase> bad_sweeps() {
   const auto sweep = [](const std::string& line) { return with_env("[sweep]\n" + line); };
   std::string many;
-  for (int i = 0; i < 101; ++i) many += "a" + std::to_string(i) + " = [1]\n";
+  for (int i = 0; i < 101; ++i) many += fmt::format("a{} = [1]\n", i);
   return {
       {sweep("\"learner.alhpa\" = [0.1]"),
        {},
@@ -734,6 +735,13 @@ TEST(ConfigSet, MakesTablesAndStrings) {
   EXPECT_EQ(s.env.label, "3");
 }
 
+TEST(ConfigSet, ElementsOfListsKnowTheirOption) {
+  Config config = load(with_env(""));
+  config.set("env.quality", {ConfigValue::List{{1.0}, {-1.0}}}, "--quality 1,-1");
+  EXPECT_EQ(message_of([&] { read_all(config); }),
+            "--quality 1,-1: env.quality[1] = -1.0: must be a number from 0 to 100");
+}
+
 TEST(ConfigSet, RefusesWhatIsNotFinite) {
   Config config;
   EXPECT_EQ(message_of([&] { config.set("a.b", {std::nan("")}, "--alpha nan"); }),
@@ -766,6 +774,7 @@ TEST(ConfigLocate, FindsKeyTableOrDefault) {
                "default: experiment.runs = 1: is odd");
   EXPECT_STREQ(config.locate("env", ParameterError("no key at all", "is odd")).what(),
                "e.toml:3: env.no key at all: is odd");
+  EXPECT_STREQ(config.locate("env", ParameterError("", "is odd")).what(), "e.toml:3: env: is odd");
   EXPECT_STREQ(config.error("env.name", "is no good", "matrix_game").what(),
                "e.toml:4: env.name = \"lbf\": is no good; did you mean \"matrix_game\"?");
 }

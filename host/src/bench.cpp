@@ -51,8 +51,8 @@ std::string pair_name(const PairModel& pair) {
 
 Workload pair_workload(const PairModel& pair) {
   const bool learns = *pair.table() != '\0';
-  std::string config = std::string("[env]\nname = \"") + pair.env().name +
-                       "\"\n[learner]\nname = \"" + pair.learner().name + "\"\n";
+  std::string config = std::string("[env]\nname = \"") + pair.env().name + "\"\n" +
+                       pair.env().small + "\n[learner]\nname = \"" + pair.learner().name + "\"\n";
   if (learns) {
     config += std::string("table = \"") + pair.table() +
               "\"\nexploration = { start = 1.0, decay_rate = 1e-5 }\n";

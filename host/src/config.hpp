@@ -196,7 +196,7 @@ class Config {
   ConfigPath canonical(std::vector<std::string> segments) const;
   std::vector<ConfigPath> targets(std::vector<std::string> segments, const Origin& origin) const;
   ConfigPath only_table(std::string_view table) const;
-  void assign(std::vector<std::string> segments, ConfigValue value);
+  void assign(std::vector<std::string> segments, const ConfigValue& value);
   void assign_at(const ConfigPath& path, const ConfigValue& value);
   void add_sweep(const std::string& prefix, const ConfigValue& value);
   void reject_unread(const ConfigPath& path, const ConfigValue& value) const;

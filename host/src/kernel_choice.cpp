@@ -6,9 +6,8 @@
 #include "cumarl/error.hpp"
 
 namespace cumarl {
-namespace {
 
-CpuVariant detect() {
+CpuVariant cpu_variant() {
 #if defined(__x86_64__)
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
                   __builtin_cpu_supports("fma");
@@ -24,12 +23,6 @@ CpuVariant detect() {
   return CpuVariant::generic;
 }
 
-}  // namespace
-
-CpuVariant cpu_variant() {
-  static const CpuVariant variant = detect();
-  return variant;
-}
 
 const char* cpu_variant_name() {
   switch (cpu_variant()) {

@@ -22,6 +22,7 @@ struct EnvFacts {
   Family family;
   const char* actions;       ///< meaning of the action numbers
   const char* observations;  ///< meaning of the observation
+  const char* small = "";    ///< settings of a small instance (TOML), for tests and benches
 };
 
 /// How a joint step left the episode. `cut` is a time limit: learners still bootstrap from it.

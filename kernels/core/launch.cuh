@@ -87,6 +87,9 @@ struct CudaLaunchPolicy {
   /// Threads a block. Blocks get smaller, down to a warp (teams: down to one team), while
   /// multiprocessors would stay without one.
   static constexpr int kThreads = 128;
+  /// Threads that a multiprocessor must be able to run at once: up to 128 registers each. Said in
+  /// so many words because the compiler otherwise spills a few to run more.
+  static constexpr int kResident = 512;
 };
 
 /// How a launch of teams is laid out.
@@ -108,7 +111,8 @@ inline unsigned grid_blocks(uint64_t n, int per_block) {
 }
 
 template <class F>
-__global__ void __launch_bounds__(CudaLaunchPolicy::kThreads)
+__global__ void __launch_bounds__(CudaLaunchPolicy::kThreads,
+                                  CudaLaunchPolicy::kResident / CudaLaunchPolicy::kThreads)
     launch_kernel(const __grid_constant__ F f, uint64_t n) {
   const uint64_t stride = uint64_t{gridDim.x} * blockDim.x;
   for (uint64_t i = uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += stride) f(i);
@@ -140,13 +144,16 @@ struct CudaTeamOf<TeamSize> {
   using type = CudaBlock<TeamSize>;
 };
 
-/// Most threads of a block of teams.
+/// Most threads of a block of teams, and how many such blocks a multiprocessor must be able to run.
 template <int TeamSize>
-inline constexpr int kCudaTeamThreads =
-    TeamSize > 32 ? TeamSize : CudaLaunchPolicy::kThreads;
+inline constexpr int kCudaTeamThreads = TeamSize > 32 ? TeamSize : CudaLaunchPolicy::kThreads;
+template <int TeamSize>
+inline constexpr int kCudaTeamBlocks =
+    (CudaLaunchPolicy::kResident - 1) / kCudaTeamThreads<TeamSize> + 1;
 
 template <int TeamSize, class F>
-__global__ void __launch_bounds__(kCudaTeamThreads<TeamSize>)
+__global__ void __launch_bounds__(kCudaTeamThreads<TeamSize>,
+                                  kCudaTeamBlocks<TeamSize>)
     launch_teams_kernel(const __grid_constant__ F f, uint64_t n, size_t scratch_stride) {
   extern __shared__ __align__(128) std::byte cumarl_scratch[];
   const auto team = CudaTeamOf<TeamSize>::type::here();

@@ -8,8 +8,7 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// N = 2^k <= 32 neighbouring lanes of one warp. A reduction is a butterfly of k shuffles: after
-/// the step of mask m, every lane holds the result of its 2m lanes.
+/// N = 2^k <= 32 neighbouring lanes of one warp, which reduce by k shuffles.
 /// Pre: the block has a multiple of N threads; all N lanes make the same calls in the same order
 /// (lanes of other tiles of the warp may do what they like).
 template <int N>
@@ -54,12 +53,9 @@ class CudaTile {
  private:
   template <class T, class Op>
   __device__ CUMARL_INLINE T reduce(T value, Op op) const {
-#pragma unroll
-    for (int m = 1; m < N; m *= 2) {
-      const T other = __shfl_xor_sync(mask_, value, m, N);
-      value = (rank_ & m) == 0 ? op(value, other) : op(other, value);
-    }
-    return value;
+    return reduction::butterfly<N>(rank_, value, op, [this](T mine, int m) {
+      return __shfl_xor_sync(mask_, mine, m, N);
+    });
   }
 
   int rank_;

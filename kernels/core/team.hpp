@@ -39,6 +39,18 @@ struct Sum {
   }
 };
 
+/// The reduction over N = 2^k lanes, as one of them sees it: after the exchange of mask m it holds
+/// the result of its 2m lanes. `exchange(value, m)` gives lane `rank ^ m` the value and returns that
+/// lane's. The same code for shuffles and for threads.
+template <int N, class T, class Op, class Exchange>
+CUMARL_HD CUMARL_INLINE T butterfly(int rank, T value, Op op, Exchange exchange) {
+  for (int m = 1; m < N; m *= 2) {
+    const T other = exchange(value, m);
+    value = (rank & m) == 0 ? op(value, other) : op(other, value);
+  }
+  return value;
+}
+
 }  // namespace reduction
 
 /// A team of one.

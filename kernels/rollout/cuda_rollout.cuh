@@ -1,6 +1,6 @@
 /// \file
-/// The rollout on a GPU. Many runs: a thread a run. Few runs: a tile of 16 lanes a run, whose tables
-/// stay in shared memory for the whole launch where they fit.
+/// The rollout on a GPU. Many runs: a thread a run. Few runs: a tile of 16 lanes a run, with the
+/// run's tables in shared memory for the whole launch where they fit.
 #pragma once
 
 #include <cstddef>
@@ -12,26 +12,26 @@
 
 namespace cumarl {
 
-/// Tuning of the GPU rollout. The figures are estimates for an H200 (132 multiprocessors with 228 KB
-/// of shared memory each); none of them changes a result.
+/// Tuning of the GPU rollout. The figures are estimates for an H200 (132 multiprocessors with 228
+/// KB of shared memory each), not measurements; none of them changes a result.
 struct CudaRolloutPolicy {
   /// Lanes that start a run.
   static constexpr int kStartTile = 32;
   /// Lanes that advance a run: the row of 15 prices, padded.
   static constexpr int kTile = 16;
-  /// Rows of fewer actions leave most of a tile idle: no tile kernel is compiled for them.
+  /// Compiled shapes with fewer actions leave most of a tile idle and have no tile kernel.
   static constexpr int kTileActions = 8;
-  /// A tile with its tables in shared memory takes an estimated third of the time a step of a thread
-  /// that waits for device memory, so tiles win up to three shifts of as many runs as fit at once
-  /// (7 a multiprocessor of 29 KB).
-  static constexpr uint64_t kStagedShifts = 3;
-  /// A tile whose tables stay in device memory wins while instruction issue has room for 16-fold
-  /// work: up to this many runs a multiprocessor.
-  static constexpr uint64_t kTilesPerProcessor = 32;
-  /// Runs of up to this many bytes (2x2 games: 192) are taken to shared memory by single threads,
-  /// about 1,000 to a multiprocessor, because scattered small tables cost one access to the L1 cache
-  /// a lane.
+  /// Runs of up to this many bytes (2x2 games: 192) are never advanced by tiles. Compiled shapes
+  /// without a tile kernel are taken to shared memory by their threads instead, about 700 to a
+  /// multiprocessor: tables scattered in device memory cost one access to the L1 cache a lane.
   static constexpr size_t kSmallRun = 512;
+  /// A tile with its tables in shared memory steps about three times as fast as a thread that waits
+  /// for device memory; so tiles win up to three times the runs that fit at once (pricing: 7 runs
+  /// of 29 KB a multiprocessor).
+  static constexpr uint64_t kStagedShifts = 3;
+  /// A tile that leaves its tables in device memory shortens the scan of a wide row, while the
+  /// processor has issue slots for 16-fold work: up to this many runs a multiprocessor.
+  static constexpr uint64_t kTilesPerProcessor = 32;
 };
 
 }  // namespace cumarl
@@ -78,7 +78,8 @@ struct CudaAdvance {
   }
 };
 
-/// Advances a small run by one thread, with the tables in shared memory.
+/// Advances a small run by one thread, with the tables in shared memory. Rows of 16 would need
+/// 16-byte alignment (simd.hpp) and have a tile kernel instead.
 template <class Env, class L, class ShapeT>
 struct CudaAdvanceSmall {
   Rollout r;
@@ -134,28 +135,27 @@ template <class Env, class L, class ShapeT>
 void cuda_advance(const CudaBackend& backend, const Rollout& r) {
   using Policy = CudaRolloutPolicy;
   const size_t bytes = r.layout.memory_bytes;
-  if constexpr (L::kTabular) {
-    constexpr bool kAnyActions = ShapeT::kActions == 0;
-    if constexpr (kAnyActions || ShapeT::kActions < Policy::kTileActions) {
-      if (bytes <= Policy::kSmallRun) {
-        // rows of 16 are read by 16-byte words; other rows are not, and get by with less
-        constexpr size_t kAlign = kAnyActions ? 16 : sizeof(typename L::Entry);
-        return launch_teams<1, kAlign>(backend, r.live_count, bytes,
-                                       CudaAdvanceSmall<Env, L, ShapeT>{r});
-      }
+  constexpr bool kAnyShape = ShapeT::kActions == 0;
+  if constexpr (L::kTabular && !kAnyShape && ShapeT::kActions < Policy::kTileActions) {
+    if (bytes <= Policy::kSmallRun) {
+      return launch_teams<1, sizeof(typename L::Entry)>(backend, r.live_count, bytes,
+                                                        CudaAdvanceSmall<Env, L, ShapeT>{r});
     }
-    if constexpr (kAnyActions || ShapeT::kActions >= Policy::kTileActions) {
-      using StagedTile = CudaAdvanceTile<Env, L, ShapeT, true>;
-      using PlainTile = CudaAdvanceTile<Env, L, ShapeT, false>;
-      const uint64_t staged =
-          team_grid<Policy::kTile, 16, StagedTile>(backend, r.live_count, bytes).capacity;
-      if (r.live_count <= Policy::kStagedShifts * staged) {
-        return launch_teams<Policy::kTile>(backend, r.live_count, bytes, StagedTile{r});
+  } else if constexpr (L::kTabular) {
+    if (bytes > Policy::kSmallRun) {
+      using Staged = CudaAdvanceTile<Env, L, ShapeT, true>;
+      const uint64_t fit =
+          team_grid<Policy::kTile, 16, Staged>(backend, r.live_count, bytes).capacity;
+      if (r.live_count <= Policy::kStagedShifts * fit) {
+        return launch_teams<Policy::kTile>(backend, r.live_count, bytes, Staged{r});
       }
-      const auto processors =
-          static_cast<uint64_t>(backend.attribute(cudaDevAttrMultiProcessorCount));
-      if (staged == 0 && r.live_count <= Policy::kTilesPerProcessor * processors) {
-        return launch_teams<Policy::kTile>(backend, r.live_count, 0, PlainTile{r});
+      if constexpr (kAnyShape) {
+        const auto processors =
+            static_cast<uint64_t>(backend.attribute(cudaDevAttrMultiProcessorCount));
+        if (fit == 0 && r.live_count <= Policy::kTilesPerProcessor * processors) {
+          return launch_teams<Policy::kTile>(backend, r.live_count, 0,
+                                             CudaAdvanceTile<Env, L, ShapeT, false>{r});
+        }
       }
     }
   }

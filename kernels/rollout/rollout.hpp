@@ -245,9 +245,21 @@ CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
                                                             place.cell * r.layout.cell_bytes);
   std::byte* memory = r.memory + slot * r.layout.memory_bytes;
   const RunKey key{r.seed, place.run};
+  // what no table and no watch covers is zero, so that digests of the memory are defined
+  const auto clear = [&](uint64_t from, uint64_t to) {
+    for (uint64_t b = from + static_cast<uint64_t>(team.rank()); b < to;
+         b += static_cast<uint64_t>(team.size())) {
+      memory[b] = std::byte{0};
+    }
+  };
   for (int i = 0; i < cell.agents; ++i) {
-    L::init(team, cell.learner[i], memory + cell.table_at[i], key, i);
+    const uint64_t at = cell.table_at[i];
+    const uint64_t end = at + L::bytes(cell.learner[i]);
+    L::init(team, cell.learner[i], memory + at, key, i);
+    clear(end, (end + 63) / 64 * 64);
   }
+  clear(cell.watch_at, cell.memory_bytes);
+  team.sync();
   if constexpr (L::kTabular) {
     if (cell.stop.stable_periods > 0) {
       auto* seen = reinterpret_cast<uint8_t*>(memory + cell.watch_at);

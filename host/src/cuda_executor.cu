@@ -1,0 +1,150 @@
+// The executor of a GPU: plain allocations, one stream, every call returns when it is done.
+#include <algorithm>
+#include <utility>
+
+#include "cumarl/error.hpp"
+#include "host/src/executor.hpp"
+#include "kernels/core/launch.cuh"
+
+namespace cumarl {
+namespace {
+
+/// At least one byte of device memory.
+std::byte* device_allocate(int device, size_t bytes) {
+  const CudaDeviceScope scope(device);
+  void* memory = nullptr;
+  CUMARL_CUDA_CHECK(cudaMalloc(&memory, std::max<size_t>(bytes, 1)));
+  return static_cast<std::byte*>(memory);
+}
+
+/// Copies on the backend's own stream and waits: cudaMemcpy may return before the last bytes of
+/// pageable memory arrive, and a stream that does not block would not wait for them.
+void copy(const CudaBackend& backend, void* to, const void* from, size_t bytes,
+          cudaMemcpyKind kind) {
+  if (bytes == 0) return;
+  const CudaDeviceScope scope(backend.device());
+  CUMARL_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, kind, backend.stream()));
+  backend.synchronize();
+}
+
+/// Outlived by the backend.
+class CudaArena final : public Arena {
+ public:
+  explicit CudaArena(const CudaBackend& backend) : backend_(backend) {}
+  CudaArena(const CudaArena&) = delete;
+  CudaArena& operator=(const CudaArena&) = delete;
+  ~CudaArena() override {
+    for (std::byte* block : blocks_) cudaFree(block);
+  }
+
+ private:
+  const void* store_bytes(const void* bytes, size_t count) override {
+    blocks_.push_back(nullptr);
+    blocks_.back() = device_allocate(backend_.device(), count);
+    copy(backend_, blocks_.back(), bytes, count, cudaMemcpyHostToDevice);
+    return blocks_.back();
+  }
+
+  const CudaBackend& backend_;
+  std::vector<std::byte*> blocks_;
+};
+
+class CudaExecutor final : public Executor {
+ public:
+  explicit CudaExecutor(int device) : backend_(device) {
+    cudaDeviceProp facts{};
+    CUMARL_CUDA_CHECK(cudaGetDeviceProperties(&facts, device));
+    name_ = "cuda:" + std::to_string(device) + " (" + facts.name + ")";
+    threads_ = static_cast<uint64_t>(facts.multiProcessorCount) *
+               static_cast<uint64_t>(facts.maxThreadsPerMultiProcessor);
+  }
+
+  std::string name() const override { return name_; }
+  size_t free_memory() const override {
+    const CudaDeviceScope scope(backend_.device());
+    size_t free = 0;
+    size_t total = 0;
+    CUMARL_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    return free;
+  }
+  /// Some three times what the rollout's registers let the device run at once.
+  uint64_t useful_batch() const override { return threads_; }
+  /// An estimated second or two with a full batch, a tenth of that with few runs.
+  uint64_t launch_budget() const override { return 100'000; }
+
+  std::unique_ptr<Arena> arena() override { return std::make_unique<CudaArena>(backend_); }
+  std::byte* allocate(size_t bytes) override { return device_allocate(backend_.device(), bytes); }
+  void release(std::byte* memory) noexcept override { cudaFree(memory); }
+  void copy_in(void* device, const void* host, size_t bytes) override {
+    copy(backend_, device, host, bytes, cudaMemcpyHostToDevice);
+  }
+  void copy_out(void* host, const void* device, size_t bytes) override {
+    copy(backend_, host, device, bytes, cudaMemcpyDeviceToHost);
+  }
+
+  void start(const PairModel& pair, int shape, const Rollout& r) override {
+    pair.cuda_kernels(shape).start(backend_, r);
+    backend_.synchronize();
+  }
+  void advance(const PairModel& pair, int shape, const Rollout& r) override {
+    pair.cuda_kernels(shape).advance(backend_, r);
+    backend_.synchronize();
+  }
+  void finish(const PairModel& pair, int shape, const Rollout& r) override {
+    pair.cuda_kernels(shape).finish(backend_, r);
+    backend_.synchronize();
+  }
+
+ private:
+  CudaBackend backend_;
+  std::string name_;
+  uint64_t threads_ = 0;  ///< that the device can hold at once
+};
+
+/// "13.0" for 13000.
+std::string version(int number) {
+  return std::to_string(number / 1000) + '.' + std::to_string(number % 1000 / 10);
+}
+
+/// Devices, and why there are none.
+std::pair<int, std::string> count_devices() {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaSuccess) return {count, ""};
+  cudaGetLastError();
+  return {0, cudaGetErrorString(status)};
+}
+
+}  // namespace
+
+int cuda_device_count() { return count_devices().first; }
+
+std::unique_ptr<Executor> make_cuda_executor(int device) {
+  return std::make_unique<CudaExecutor>(device);
+}
+
+std::vector<std::string> cuda_description() {
+  int runtime = 0;
+  int driver = 0;
+  cudaRuntimeGetVersion(&runtime);
+  cudaDriverGetVersion(&driver);
+  const std::string versions =
+      (driver > 0 ? "driver for CUDA " + version(driver) : std::string("no driver")) +
+      ", runtime " + version(runtime);
+  const auto [count, why] = count_devices();
+  if (count == 0) {
+    return {"no CUDA device (" + (why.empty() ? "" : why + "; ") + versions + ")"};
+  }
+  std::vector<std::string> lines;
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp facts{};
+    CUMARL_CUDA_CHECK(cudaGetDeviceProperties(&facts, i));
+    lines.push_back("cuda:" + std::to_string(i) + " " + facts.name + ", " +
+                    std::to_string(facts.totalGlobalMem >> 20) + " MiB, compute capability " +
+                    std::to_string(facts.major) + '.' + std::to_string(facts.minor) + ", " +
+                    versions);
+  }
+  return lines;
+}
+
+}  // namespace cumarl

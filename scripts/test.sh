@@ -1,0 +1,246 @@
+#!/usr/bin/env bash
+# All tests, on a fresh Debian 12: installs what is missing (root or sudo), builds, and runs every
+# part below through failures to the end.
+#
+#   scripts/test.sh [PART...]      without a PART: all of them, in this order
+#     format    the layout of the code is clang-format's
+#     cpu       g++ build; all tests but those labelled slow-extra
+#     hashes    result hashes: g++ against clang++, each instruction set, threads and batches
+#     asan      address and undefined-behaviour sanitizers; all tests but those labelled slow
+#     tsan      thread sanitizer on the teams; a barrier left out must be found
+#     cuda      CUDA build for sm_90 (skipped without nvcc); its tests skip without a GPU
+#     consumer  an outside project that uses the installed library through find_package(cumarl)
+#     oracle    level-based foraging against the Python package (skipped without PyPI, unless CI=true)
+#
+# CUMARL_NO_INSTALL=1 installs nothing. The last line reads "N passed, N failed" and counts every
+# test of ctest and every comparison. Exit status: 0 if none failed. Logs: build/logs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
+
+all_parts=(format cpu hashes asan tsan cuda consumer oracle)
+case ${1:-} in
+  -h | --help)
+    sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    exit 0
+    ;;
+esac
+for part in "$@"; do
+  [[ " ${all_parts[*]} " == *" $part "* ]] || die "no part \"$part\"; parts: ${all_parts[*]}"
+done
+chosen=("$@")
+(( $# > 0 )) || chosen=("${all_parts[@]}")
+
+jobs=$(nproc)
+logs=$PWD/build/logs
+mkdir -p "$logs"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+failures=()
+skips=()
+
+pass() { passed=$((passed + 1)); }
+fail() { # WHAT
+  failed=$((failed + 1))
+  failures+=("$1")
+  printf 'FAILED: %s\n' "$1"
+}
+skip() { # WHAT WHY
+  skips+=("$1: $2")
+  printf 'SKIPPED: %s: %s\n' "$1" "$2"
+}
+
+# configure PRESET OPTION... and build PRESET TARGET...; a failure counts as one failed test.
+configure() {
+  local preset=$1
+  shift
+  quietly "$logs/configure-$preset.log" cmake --preset "$preset" -DBUILD_TESTING=ON "$@" ||
+    { fail "configuring $preset"; return 1; }
+}
+build() {
+  local preset=$1
+  shift
+  local -a targets=()
+  (( $# == 0 )) || targets=(--target "$@")
+  quietly "$logs/build-$preset.log" cmake --build --preset "$preset" -j "$jobs" "${targets[@]}" ||
+    { fail "building $preset"; return 1; }
+}
+
+# build/cpu/cumarl, for the parts that need it.
+cpu_program() {
+  [[ -f build/cpu/CMakeCache.txt ]] || configure cpu -DCUMARL_BENCH=ON || return 1
+  build cpu cumarl_cli
+}
+
+# run_ctest NAME ARGUMENT...: runs ctest and adds its figures up.
+run_ctest() {
+  local name=$1 log=$logs/ctest-$1.log line bad total skipped
+  shift
+  ctest "$@" --output-on-failure --no-tests=error 2>&1 | tee "$log" || true
+  line=$(grep -E '[0-9]+ tests? failed out of [0-9]+' "$log" || true)
+  if [[ ! $line =~ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
+    fail "$name: ctest found no tests or did not end"
+    return
+  fi
+  bad=${BASH_REMATCH[1]}
+  total=${BASH_REMATCH[2]}
+  skipped=$(grep -cE ' \(Skipped\)$' "$log" || true)
+  (( skipped == 0 )) || skips+=("$name: $skipped of ctest's tests, named above")
+  passed=$((passed + total - bad - skipped))
+  failed=$((failed + bad))
+  (( bad == 0 )) || failures+=("$name: $bad of ctest's tests, named above")
+}
+
+part_format() {
+  local -a files
+  mapfile -t files < <(find envs kernels host tests bench \
+    \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) | sort)
+  if clang-format --dry-run -Werror "${files[@]}" >"$logs/format.log" 2>&1; then
+    pass
+  else
+    grep -oE '^[^:]+:[0-9]+' "$logs/format.log" | cut -d: -f1 | sort | uniq -c || true
+    fail "format: run clang-format -i on these files (places a file)"
+  fi
+}
+
+part_cpu() {
+  configure cpu -DCUMARL_BENCH=ON && build cpu || return 0
+  run_ctest cpu --test-dir build/cpu -j "$jobs" -LE '^slow-extra$'
+}
+
+part_hashes() {
+  local config name want got
+  cpu_program || return 0
+  configure cpu-clang -DBUILD_TESTING=OFF -DCUMARL_BENCH=OFF && build cpu-clang cumarl_cli || return 0
+  pair_configs build/cpu/cumarl "$work/pairs"
+  same() { # WHAT WANTED GOT
+    if [[ $2 == "$3" && $2 != failed* ]]; then
+      pass
+    else
+      fail "hashes: $1: $2 and $3"
+    fi
+  }
+  for config in "$work"/pairs/*.toml; do
+    name=$(basename "$config" .toml)
+    want=$(config_hash build/cpu/cumarl "$config")
+    same "$name, clang++" "$want" "$(config_hash build/cpu-clang/cumarl "$config")"
+    for got in generic x86_64_v3; do
+      same "$name, CUMARL_CPU=$got" "$want" \
+        "$(CUMARL_CPU=$got config_hash build/cpu/cumarl "$config")"
+    done
+    same "$name, clang++, CUMARL_CPU=generic" "$want" \
+      "$(CUMARL_CPU=generic config_hash build/cpu-clang/cumarl "$config")"
+    same "$name, one thread, 5 runs at a time" "$want" \
+      "$(config_hash build/cpu/cumarl "$config" --threads 1 --batch 5)"
+  done
+}
+
+part_asan() {
+  configure cpu-asan && build cpu-asan || return 0
+  ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+    run_ctest asan --test-dir build/cpu-asan -j "$jobs" -LE '^slow'
+}
+
+part_tsan() {
+  local -a fixed_addresses=()
+  # The sanitizer's runtime of g++ 12 cannot start under some kernels' address randomisation.
+  if setarch -R true 2>/dev/null; then fixed_addresses=(setarch -R); fi
+  configure cpu-tsan && build cpu-tsan team_test missing_barrier || return 0
+  if "${fixed_addresses[@]}" build/cpu-tsan/team_test >"$logs/tsan-team.log" 2>&1; then
+    pass
+  else
+    tail -n 40 "$logs/tsan-team.log"
+    fail "tsan: team_test"
+  fi
+  if "${fixed_addresses[@]}" build/cpu-tsan/missing_barrier >"$logs/tsan-barrier.log" 2>&1 ||
+    ! grep -q 'WARNING: ThreadSanitizer: data race' "$logs/tsan-barrier.log"; then
+    tail -n 40 "$logs/tsan-barrier.log"
+    fail "tsan: the barrier left out in missing_barrier was not found"
+  else
+    pass
+  fi
+}
+
+part_cuda() {
+  if ! command -v nvcc >/dev/null && [[ -x /usr/local/cuda/bin/nvcc ]]; then
+    PATH=$PATH:/usr/local/cuda/bin
+  fi
+  if ! command -v nvcc >/dev/null; then
+    skip cuda "no nvcc on PATH: nothing was compiled for a GPU"
+    return 0
+  fi
+  configure cuda -DCMAKE_CUDA_ARCHITECTURES=90 -DCUMARL_BENCH=OFF && build cuda || return 0
+  pass
+  if ctest --test-dir build/cuda -N -L '^gpu$' | grep -q 'Total Tests: [1-9]'; then
+    run_ctest cuda --test-dir build/cuda -L '^gpu$'
+  else
+    skip cuda "no test is labelled gpu"
+  fi
+}
+
+part_consumer() {
+  cpu_program || return 0
+  local -a steps=(
+    "cmake --install build/cpu --prefix $work/prefix"
+    "cmake -S tests/consumer -B $work/consumer -G Ninja -DCMAKE_PREFIX_PATH=$work/prefix"
+    "cmake --build $work/consumer"
+    "ctest --test-dir $work/consumer --output-on-failure --no-tests=error"
+    "$work/prefix/bin/cumarl list experiments"
+  )
+  local step i=0
+  for step in "${steps[@]}"; do
+    i=$((i + 1))
+    # shellcheck disable=SC2086  # words of a command
+    quietly "$logs/consumer-$i.log" $step || { fail "consumer: $step"; return 0; }
+    pass
+  done
+}
+
+part_oracle() {
+  local lack='' status=0
+  cpu_program || return 0
+  if ! { python3 -m venv build/venv &&
+    build/venv/bin/pip install -q --disable-pip-version-check --retries 2 --timeout 20 \
+      -r tests/oracle/requirements.txt; } >"$logs/oracle-install.log" 2>&1; then
+    lack="its Python packages could not be had (no way to PyPI?); see $logs/oracle-install.log"
+  else
+    build/venv/bin/python tests/oracle/lbf_oracle.py build/cpu/cumarl 2>&1 |
+      tee "$logs/oracle.log" || status=$?
+    (( status != 77 )) || lack="a package cannot be imported; see $logs/oracle.log"
+  fi
+  if [[ -n $lack && ${CI:-} == true ]]; then
+    fail "oracle: $lack"
+  elif [[ -n $lack ]]; then
+    skip oracle "$lack"
+  elif (( status != 0 )); then
+    fail "oracle: lbf_oracle.py ended with status $status"
+  else
+    pass
+  fi
+}
+
+begin=$(now_ms)
+durations=()
+timed() { # WHAT SINCE
+  durations+=("$(printf '%-10s %8s' "$1" "$(seconds $(($(now_ms) - $2)))")")
+}
+say packages
+install_packages run test
+timed packages "$begin"
+for part in "${chosen[@]}"; do
+  say "$part"
+  start=$(now_ms)
+  "part_$part"
+  timed "$part" "$start"
+done
+timed all "$begin"
+
+say "durations, in seconds"
+printf '%s\n' "${durations[@]}"
+for one in "${skips[@]}"; do printf 'SKIPPED: %s\n' "$one"; done
+for one in "${failures[@]}"; do printf 'FAILED: %s\n' "$one"; done
+printf '%d passed, %d failed\n' "$passed" "$failed"
+(( failed == 0 ))

@@ -1,0 +1,233 @@
+// Every registered environment and every registered pair, without naming any: what is added to
+// envs.def or learners.def is tested here from its first build on.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <set>
+
+#include "cumarl/runner.hpp"
+#include "host/src/model.hpp"
+
+namespace cumarl {
+namespace {
+
+std::string pair_label(const PairModel& pair) {
+  std::string name = std::string(pair.env().name) + "_" + pair.learner().name;
+  if (*pair.table() != '\0') name += std::string("_") + pair.table();
+  return name;
+}
+
+RunRequest small_run(const PairModel& pair, const std::string& more = "") {
+  RunRequest request;
+  request.config_text = std::string("[env]\nname = \"") + pair.env().name + "\"\n" +
+                        pair.env().small + "\n[learner]\nname = \"" + pair.learner().name + "\"\n";
+  if (*pair.table() != '\0') {
+    request.config_text += std::string("table = \"") + pair.table() +
+                           "\"\nexploration = { start = 0.8, decay_rate = 1e-3 }\n" + more;
+  }
+  request.config_text += "[evaluation]\nepisodes = 3\nsteps = 50\n[stop]\nmax_steps = 3000\n";
+  if (*pair.table() != '\0') request.config_text += "stable_periods = 700\n";
+  request.runs = 9;
+  request.device = "cpu";
+  request.threads = 1;
+  return request;
+}
+
+class EveryPair : public testing::TestWithParam<const PairModel*> {};
+
+// A run's result depends on its config, seed and id, and on nothing else.
+TEST_P(EveryPair, HashDoesNotDependOnThreadsBatchOrInstructionSet) {
+  const RunRequest reference = small_run(*GetParam());
+  const Result expected = Runner(reference).run();
+  ASSERT_EQ(expected.runs, 9u);
+  for (const uint64_t batch : {uint64_t{1}, uint64_t{4}, uint64_t{9}}) {
+    for (const int threads : {1, 2, 3}) {
+      RunRequest request = reference;
+      request.batch = batch;
+      request.threads = threads;
+      EXPECT_EQ(Runner(request).run().result_hash, expected.result_hash)
+          << "batch " << batch << ", threads " << threads;
+    }
+  }
+  for (const char* variant : {"generic", "x86_64_v3", "x86_64_v4"}) {
+    setenv("CUMARL_CPU", variant, 1);
+    EXPECT_EQ(Runner(reference).run().result_hash, expected.result_hash) << variant;
+  }
+  unsetenv("CUMARL_CPU");
+}
+
+// Shards partition the runs: the same run ids, the same values.
+TEST_P(EveryPair, ShardsGiveTheSameRuns) {
+  const RunRequest reference = small_run(*GetParam());
+  const CellResult whole = Runner(reference).run().cells[0];
+  std::vector<uint64_t> ids;
+  std::vector<double> values;
+  for (uint64_t i = 0; i < 4; ++i) {
+    RunRequest request = reference;
+    request.shard = i;
+    request.shards = 4;
+    const CellResult part = Runner(request).run().cells[0];
+    ids.insert(ids.end(), part.run_ids.begin(), part.run_ids.end());
+    values.insert(values.end(), part.values.begin(), part.values.end());
+  }
+  EXPECT_EQ(ids, whole.run_ids);
+  EXPECT_EQ(values, whole.values);
+}
+
+TEST_P(EveryPair, SeedsAndRunsDiffer) {
+  RunRequest request = small_run(*GetParam());
+  const Result one = Runner(request).run();
+  request.seed = 2;
+  EXPECT_NE(Runner(request).run().result_hash, one.result_hash);
+  for (const auto& [name, s] : one.cells[0].metrics) {
+    EXPECT_TRUE(std::isfinite(s.mean)) << name;
+    EXPECT_LE(s.min, s.q50) << name;
+    EXPECT_LE(s.q50, s.max) << name;
+  }
+}
+
+// Boltzmann exploration runs on every table type.
+TEST_P(EveryPair, BoltzmannGivesTheSameBits) {
+  if (*GetParam()->table() == '\0') GTEST_SKIP() << "no exploration to set";
+  RunRequest request = small_run(*GetParam());
+  request.sets = {"learner.exploration.kind=boltzmann"};
+  const std::string expected = Runner(request).run().result_hash;
+  request.threads = 2;
+  request.batch = 4;
+  setenv("CUMARL_CPU", "generic", 1);
+  EXPECT_EQ(Runner(request).run().result_hash, expected);
+  unsetenv("CUMARL_CPU");
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryPair, testing::ValuesIn(pair_models()),
+                         [](const auto& one) { return pair_label(*one.param); });
+
+class Recorder final : public StateVisitor {
+ public:
+  void operator()(const char* key, int64_t* values, int count) override {
+    keys.emplace_back(key);
+    all.insert(all.end(), values, values + count);
+  }
+  std::vector<std::string> keys;
+  std::vector<int64_t> all;
+};
+
+class Restorer final : public StateVisitor {
+ public:
+  explicit Restorer(std::vector<int64_t> values) : all_(std::move(values)) {}
+  void operator()(const char*, int64_t* values, int count) override {
+    for (int i = 0; i < count; ++i) values[i] = all_[at_++];
+  }
+
+ private:
+  std::vector<int64_t> all_;
+  size_t at_ = 0;
+};
+
+class EveryEnv : public testing::TestWithParam<const EnvModel*> {
+ protected:
+  std::unique_ptr<EnvPlay> play_ = GetParam()->play(*GetParam()->settings());
+  std::vector<int> actions_ = std::vector<int>(static_cast<size_t>(play_->agents()));
+  std::vector<float> rewards_ = std::vector<float>(static_cast<size_t>(play_->agents()));
+
+  Episode random_step(RunKey key, uint64_t t) {
+    Rng rng(key, t, Stream::explore);
+    for (int i = 0; i < play_->agents(); ++i) {
+      actions_[static_cast<size_t>(i)] =
+          static_cast<int>(rng.below(static_cast<uint32_t>(play_->actions(i))));
+    }
+    return play_->step(key, t, actions_, rewards_);
+  }
+  std::vector<int64_t> state() {
+    Recorder recorder;
+    play_->state(recorder);
+    return recorder.all;
+  }
+};
+
+TEST_P(EveryEnv, FactsAreComplete) {
+  const EnvFacts& facts = GetParam()->facts();
+  for (const char* text : {facts.name, facts.title, facts.source, facts.actions,
+                           facts.observations}) {
+    ASSERT_NE(text, nullptr);
+    EXPECT_NE(std::string(text), "");
+  }
+}
+
+TEST_P(EveryEnv, EqualSeedsPlayEqually) {
+  const auto other = GetParam()->play(*GetParam()->settings());
+  const RunKey key{7, 3};
+  play_->reset(key, 0);
+  other->reset(key, 0);
+  std::vector<float> rewards(rewards_.size());
+  for (uint64_t t = 0; t < 200; ++t) {
+    const Episode episode = random_step(key, t);
+    EXPECT_EQ(other->step(key, t, actions_, rewards), episode);
+    EXPECT_EQ(rewards, rewards_);
+    for (int i = 0; i < play_->agents(); ++i) {
+      EXPECT_EQ(play_->observation(i), other->observation(i));
+    }
+    if (episode != Episode::goes_on) {
+      play_->reset(key, t + 1);
+      other->reset(key, t + 1);
+    }
+  }
+}
+
+// A state survives being printed and read back, and nothing of it hides elsewhere.
+TEST_P(EveryEnv, StateRoundTripsThroughItsFields) {
+  const RunKey key{11, 0};
+  play_->reset(key, 0);
+  for (uint64_t t = 0; t < 60; ++t) {
+    const std::vector<int64_t> before = state();
+    const auto copy = GetParam()->play(*GetParam()->settings());
+    copy->reset({99, 99}, 5);
+    Restorer restorer(before);
+    copy->state(restorer);
+    const Episode episode = random_step(key, t);
+    std::vector<float> rewards(rewards_.size());
+    EXPECT_EQ(copy->step(key, t, actions_, rewards), episode);
+    EXPECT_EQ(rewards, rewards_);
+    Recorder recorder;
+    copy->state(recorder);
+    EXPECT_EQ(recorder.all, state());
+    if (episode != Episode::goes_on) play_->reset(key, t + 1);
+  }
+}
+
+TEST_P(EveryEnv, ResetsAndRewardsVary) {
+  std::set<std::vector<int64_t>> states;
+  std::set<float> rewards;
+  for (uint64_t run = 0; run < 50; ++run) {
+    const RunKey key{1, run};
+    play_->reset(key, 0);
+    for (uint64_t t = 0; t < 40; ++t) {
+      const Episode episode = random_step(key, t);
+      states.insert(state());
+      for (const float r : rewards_) {
+        EXPECT_TRUE(std::isfinite(r));
+        rewards.insert(r);
+      }
+      if (episode != Episode::goes_on) play_->reset(key, t + 1);
+    }
+  }
+  EXPECT_GE(rewards.size(), 2u);
+  EXPECT_GE(states.size(), 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryEnv, testing::ValuesIn(env_models()),
+                         [](const auto& one) { return std::string(one.param->facts().name); });
+
+TEST(Registry, NamesAreUnique) {
+  std::set<std::string> names;
+  for (const EnvModel* model : env_models()) {
+    EXPECT_TRUE(names.insert(model->facts().name).second) << model->facts().name;
+  }
+  for (const PairModel* pair : pair_models()) {
+    EXPECT_TRUE(names.insert(pair_label(*pair)).second) << pair_label(*pair);
+  }
+}
+
+}  // namespace
+}  // namespace cumarl
