@@ -238,7 +238,7 @@ CUMARL_HD void RepeatedGame<Stage>::evaluate(const Params& p, const State& last,
 
     // Impulse response: one agent plays its static best response for a period, from every state of
     // the cycle, agent by agent; then everybody follows the learned strategies.
-    if constexpr (requires { Stage::level(p.stage, 0, 0); }) {
+    if constexpr (kFacts.family == Family::pricing) {
       double deviator[kImpulsePeriods] = {};
       double rivals[kImpulsePeriods] = {};
       const double weight = 1.0 / (static_cast<double>(length) * n);

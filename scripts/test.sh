@@ -155,12 +155,12 @@ part_tsan() {
     tail -n 40 "$logs/tsan-team.log"
     fail "tsan: team_test"
   fi
-  if "${fixed_addresses[@]}" build/cpu-tsan/missing_barrier >"$logs/tsan-barrier.log" 2>&1 ||
-    ! grep -q 'WARNING: ThreadSanitizer: data race' "$logs/tsan-barrier.log"; then
-    tail -n 40 "$logs/tsan-barrier.log"
-    fail "tsan: the barrier left out in missing_barrier was not found"
-  else
+  # The program runs itself twice, with the barrier and without, and wants a race found only then.
+  if build/cpu-tsan/missing_barrier >"$logs/tsan-barrier.log" 2>&1; then
     pass
+  else
+    tail -n 40 "$logs/tsan-barrier.log"
+    fail "tsan: missing_barrier"
   fi
 }
 

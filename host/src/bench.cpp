@@ -76,6 +76,11 @@ Workload find(const std::string& name) {
                      .nearest = nearest_name(name, names)});
 }
 
+int cpu_threads(const BenchRequest& b) {
+  const int all = static_cast<int>(std::thread::hardware_concurrency());
+  return b.threads > 0 ? b.threads : std::max(1, all);
+}
+
 RunRequest request_for(const Workload& w, const BenchRequest& b, int64_t runs, int64_t steps) {
   RunRequest r;
   r.config_text = w.config;
@@ -124,6 +129,12 @@ std::vector<BenchInfo> benches() {
   return all;
 }
 
+RunRequest bench_request(const BenchRequest& request) {
+  const Workload w = find(request.name);
+  const auto runs = w.lanes * static_cast<uint64_t>(cpu_threads(request));
+  return request_for(w, request, static_cast<int64_t>(runs), w.steps);
+}
+
 BenchResult bench(const BenchRequest& request) {
   const Workload w = find(request.name);
   BenchResult out;
@@ -139,8 +150,7 @@ BenchResult bench(const BenchRequest& request) {
   out.check = first.run().result_hash == Runner(other).run().result_hash;
 
   const bool on_cpu = first.plan().device == "cpu";
-  const int all = static_cast<int>(std::thread::hardware_concurrency());
-  out.threads = on_cpu ? (request.threads > 0 ? request.threads : std::max(1, all)) : 0;
+  out.threads = on_cpu ? cpu_threads(request) : 0;
   const uint64_t runs =
       on_cpu ? w.lanes * static_cast<uint64_t>(out.threads) : uint64_t{131'072};
   const Runner runner(request_for(w, request, static_cast<int64_t>(runs),

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cumarl/runner.hpp"
+
 namespace cumarl {
 
 struct BenchInfo {
@@ -36,6 +38,9 @@ struct BenchResult {
   double bound_limit = 0;     ///< joint steps/s at the measured copy bandwidth
   bool check = false;         ///< the result hash did not depend on threads and batch
 };
+
+/// The runs that a bench times, for other harnesses. Throws ConfigError for an unknown name.
+RunRequest bench_request(const BenchRequest& request);
 
 /// Throws ConfigError for an unknown name, DeviceError.
 BenchResult bench(const BenchRequest& request);

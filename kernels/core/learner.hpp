@@ -94,6 +94,7 @@ struct Transition {
   int agent;
   int agents;
   Episode episode;
+  uint64_t t;  ///< the joint step this was
 };
 
 }  // namespace cumarl

@@ -119,7 +119,7 @@ class Lane {
     arrive_all(next);
     for (int i = 0; i < n; ++i) {
       L::learn(team_, cell_->learner[i], table(i), cursor_[i], next[i],
-               Transition{action, reward, i, n, episode});
+               Transition{action, reward, i, n, episode, now});
     }
     if (episode != Episode::goes_on) {
       Rng fresh(key_, now + 1, Stream::reset);

@@ -8,6 +8,7 @@
 ///   Rate                         a step size in the table's arithmetic
 ///   scan(team, row, n)           the best entry; the lowest action wins a tie
 ///   error(codec, row[a], r, next)   r + gamma * next - Q, in the table's units, sign of the value
+///   error_to(codec, row[a], target)  the same for a target that is no maximum, a double
 ///   moved(entry, action, rate, e)   the entry after Q += rate * e
 ///   pad()                        what fills the end of a padded row; never the best
 /// All arithmetic is plain multiply and add (or integer), so results agree to the bit everywhere.
@@ -83,6 +84,9 @@ struct FloatTable {
   /// The same at the end of an episode: nothing follows.
   CUMARL_HD static CUMARL_INLINE Error final_error(const Codec&, Entry entry, float reward) {
     return static_cast<Real>(reward) - entry;
+  }
+  CUMARL_HD static CUMARL_INLINE Error error_to(const Codec&, Entry entry, double target) {
+    return static_cast<Real>(target) - entry;
   }
   CUMARL_HD static CUMARL_INLINE bool is_loss(Error error) { return error < 0; }
   CUMARL_HD static CUMARL_INLINE Entry moved(Entry entry, uint32_t, Rate rate, Error error) {
@@ -177,6 +181,10 @@ struct Fixed28 {
   CUMARL_HD static CUMARL_INLINE Error final_error(const Codec& codec, Entry entry, float reward) {
     return static_cast<int32_t>(entry >> 4) -
            static_cast<int32_t>(codec.final_offset - reward * codec.scale);
+  }
+  CUMARL_HD static CUMARL_INLINE Error error_to(const Codec& codec, Entry entry, double target) {
+    return static_cast<int32_t>(entry >> 4) -
+           static_cast<int32_t>(encode(codec, target, 0) >> 4);
   }
   CUMARL_HD static CUMARL_INLINE bool is_loss(Error error) { return error < 0; }
   /// Rounds half up in cost; |change| <= |error|.

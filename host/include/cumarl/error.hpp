@@ -36,7 +36,7 @@ class Error : public std::runtime_error {
 /// What is wrong with a configuration, part by part. Parts that do not apply are empty or 0.
 struct ConfigProblem {
   std::string source = {};   ///< file name, "--set learner.alpha=x", "default"
-  int line = 0;         ///< 1-based line in the file
+  int line = 0;              ///< 1-based line in the file
   std::string key = {};      ///< full path: "learner.alpha", "learner[1].alpha", "env.quality[2]"
   std::string value = {};    ///< the value as TOML text, shortened when long
   std::string why = {};      ///< what is allowed, or what is wrong

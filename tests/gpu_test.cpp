@@ -1,0 +1,52 @@
+// CPU and GPU give the same bits, for every registered pair. Skipped without a device, failed
+// without one when CUMARL_REQUIRE_GPU=1.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string_view>
+
+#include "cumarl/runner.hpp"
+#include "host/src/executor.hpp"
+#include "host/src/model.hpp"
+
+namespace cumarl {
+namespace {
+
+class Gpu : public testing::TestWithParam<const PairModel*> {
+ protected:
+  void SetUp() override {
+    if (cuda_device_count() > 0) return;
+    const char* required = std::getenv("CUMARL_REQUIRE_GPU");
+    if (required != nullptr && std::string_view(required) == "1") FAIL() << "no CUDA device";
+    GTEST_SKIP() << "no CUDA device";
+  }
+};
+
+TEST_P(Gpu, GivesTheBitsOfTheCpu) {
+  const PairModel& pair = *GetParam();
+  RunRequest request;
+  request.config_text = std::string("[env]\nname = \"") + pair.env().name + "\"\n" +
+                        pair.env().small + "\n[learner]\nname = \"" + pair.learner().name + "\"\n";
+  if (*pair.table() != '\0') {
+    request.config_text += std::string("table = \"") + pair.table() +
+                           "\"\nexploration = { start = 0.8, decay_rate = 1e-3 }\n";
+  }
+  request.config_text += "[evaluation]\nepisodes = 3\nsteps = 50\n[stop]\nmax_steps = 3000\n";
+  if (*pair.table() != '\0') request.config_text += "stable_periods = 700\n";
+  for (const int64_t runs : {5, 3000}) {  // few: a tile a run; many: a thread a run
+    request.runs = runs;
+    request.device = "cpu";
+    const std::string expected = Runner(request).run().result_hash;
+    request.device = "cuda";
+    EXPECT_EQ(Runner(request).run().result_hash, expected) << runs << " runs";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, Gpu, testing::ValuesIn(pair_models()), [](const auto& one) {
+  std::string name = std::string(one.param->env().name) + "_" + one.param->learner().name;
+  if (*one.param->table() != '\0') name += std::string("_") + one.param->table();
+  return name;
+});
+
+}  // namespace
+}  // namespace cumarl
