@@ -9,13 +9,17 @@
 
 int main(int argc, char** argv) {
   for (const cumarl::BenchInfo& info : cumarl::benches()) {
-    benchmark::RegisterBenchmark(info.name.c_str(), [name = info.name](benchmark::State& state) {
-      const cumarl::Runner runner(cumarl::bench_request({.name = name, .threads = 1}));
-      uint64_t joint_steps = 0;
-      for (auto _ : state) joint_steps += runner.run().joint_steps;
-      state.counters["joint_steps/s"] =
-          benchmark::Counter(static_cast<double>(joint_steps), benchmark::Counter::kIsRate);
-    })->Unit(benchmark::kMillisecond)->UseRealTime();
+    benchmark::RegisterBenchmark(
+        info.name.c_str(),
+        [name = info.name](benchmark::State& state) {
+          const cumarl::Runner runner(cumarl::bench_request({.name = name, .threads = 1}));
+          uint64_t joint_steps = 0;
+          for (auto _ : state) joint_steps += runner.run().joint_steps;
+          state.counters["joint_steps/s"] =
+              benchmark::Counter(static_cast<double>(joint_steps), benchmark::Counter::kIsRate);
+        })
+        ->Unit(benchmark::kMillisecond)
+        ->UseRealTime();
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

@@ -15,13 +15,12 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// bounds around the one-shot Nash and the joint-monopoly price, which are solved here.
 /// Source: Calvano, Calzolari, Denicolo, Pastorello, AER 110(10), 2020, section II.
 struct BertrandStage {
-  static constexpr EnvFacts kFacts{
-      "bertrand_logit",
-      "Repeated price competition with logit demand",
-      "Calvano, Calzolari, Denicolo, Pastorello, AER 2020, section II",
-      Family::pricing,
-      "position on the firm's price grid, 0 the lowest price",
-      "all firms' prices of the last `memory` periods"};
+  static constexpr EnvFacts kFacts{"bertrand_logit",
+                                   "Repeated price competition with logit demand",
+                                   "Calvano, Calzolari, Denicolo, Pastorello, AER 2020, section II",
+                                   Family::pricing,
+                                   "position on the firm's price grid, 0 the lowest price",
+                                   "all firms' prices of the last `memory` periods"};
   static constexpr int kMaxPlayers = 6;
   static constexpr int kDefaultMemory = 1;
   static constexpr const char* kSizeKey = "prices";
@@ -108,7 +107,8 @@ struct BertrandStage {
       }
     }
     for (const double e : attraction) {
-      if (!std::isfinite(e)) throw ParameterError("mu", "too small for these qualities: exp overflows");
+      if (!std::isfinite(e))
+        throw ParameterError("mu", "too small for these qualities: exp overflows");
     }
     p.price = arena.store(price);
     p.attraction = arena.store(attraction);
@@ -120,8 +120,10 @@ struct BertrandStage {
 
   CUMARL_HD static void payoffs(const Params& p, const int* actions, double* out) {
     double total = p.outside;
-    for (int i = 0; i < p.firms; ++i) total += p.attraction[at(p, i, actions[i])];
-    for (int i = 0; i < p.firms; ++i) {
+    for (int i = 0; i < kMaxPlayers && i < p.firms; ++i) {
+      total += p.attraction[at(p, i, actions[i])];
+    }
+    for (int i = 0; i < kMaxPlayers && i < p.firms; ++i) {
       const size_t k = at(p, i, actions[i]);
       out[i] = (p.price[k] - p.cost[i]) * (p.attraction[k] / total);
     }
@@ -155,7 +157,8 @@ struct BertrandStage {
     const double wanted = which == 0 ? p.nash_price[firm] : p.monopoly_price[firm];
     int best = 0;
     for (int k = 1; k < p.prices; ++k) {
-      if (std::fabs(level(p, firm, k) - wanted) < std::fabs(level(p, firm, best) - wanted)) best = k;
+      if (std::fabs(level(p, firm, k) - wanted) < std::fabs(level(p, firm, best) - wanted))
+        best = k;
     }
     return best;
   }
@@ -175,8 +178,9 @@ struct BertrandStage {
     sink.metric("mean_price", price / p.firms);
     sink.metric("mean_profit", profit / p.firms);
     for (int i = 0; i < p.firms; ++i) {
-      sink.metric("profit_gain", (path.payoff[i] - p.nash_profit[i]) /
-                                     (p.monopoly_profit[i] - p.nash_profit[i]), i);
+      sink.metric("profit_gain",
+                  (path.payoff[i] - p.nash_profit[i]) / (p.monopoly_profit[i] - p.nash_profit[i]),
+                  i);
       sink.metric("mean_price", path.level[i], i);
       sink.metric("mean_profit", path.payoff[i], i);
     }

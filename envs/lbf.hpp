@@ -93,17 +93,17 @@ struct Lbf {
   /// One game. `rank` (one row of `food_codes` per food) lives in the arena, the rest is plain.
   struct Params {
     uint32_t agents, rows, cols, foods, max_steps;
-    uint32_t sight;  ///< 16 for the whole grid
+    uint32_t sight;                            ///< 16 for the whole grid
     uint32_t min_player_level, player_levels;  ///< lowest level; how many
     uint32_t min_food_level, max_food_level;   ///< max 0: sum of the three lowest agent levels
     bool coop, normalize;
     float penalty;
     // The table index, see observe_index().
-    bool whole;                    ///< everybody sees the whole grid
-    uint32_t own_cols, view_cols;  ///< columns that an agent's own, and any, position can show
+    bool whole;                       ///< everybody sees the whole grid
+    uint32_t own_cols, view_cols;     ///< columns that an agent's own, and any, position can show
     uint32_t own_codes, other_codes;  ///< position and level; with 0 for "not in sight" for others
     uint32_t food_cols, food_level_base, food_levels, food_codes;  ///< food_levels 0: not coded
-    uint32_t food_sets;               ///< sets of at most `foods` foods
+    uint32_t food_sets;  ///< sets of at most `foods` foods
     uint32_t observations;
     const uint32_t* rank;
   };
@@ -147,9 +147,9 @@ struct Lbf {
     // With coop and the package's maximum the agents' levels, all in sight, tell the foods'.
     p.food_levels = c.coop && c.max_food_level == 0 && p.whole ? 0 : highest - lowest + 1;
     p.food_cols = p.whole ? p.cols - 2 : p.view_cols;
-    p.food_codes = std::max(p.food_levels, 1U) *
-                   (p.whole ? (p.rows - 2) * p.food_cols
-                            : std::min(2 * p.sight + 1, p.rows) * p.food_cols);
+    p.food_codes =
+        std::max(p.food_levels, 1U) *
+        (p.whole ? (p.rows - 2) * p.food_cols : std::min(2 * p.sight + 1, p.rows) * p.food_cols);
     tabulate(p, arena);
     return p;
   }
@@ -185,8 +185,8 @@ struct Lbf {
       if (i == agent) continue;
       const uint32_t c = cell(s.players, i);
       const uint32_t y = view.row(c), x = view.col(c);
-      uint32_t code = (y * p.view_cols + x) * p.player_levels +
-                      nibble(s.player_levels, i) - p.min_player_level;
+      uint32_t code =
+          (y * p.view_cols + x) * p.player_levels + nibble(s.player_levels, i) - p.min_player_level;
       if (!p.whole) code = view.shows_agent(y, x) ? code + 1 : 0;
       index = index * p.other_codes + code;
     }
@@ -473,8 +473,7 @@ struct Lbf {
       if (group == 0) continue;
       const uint32_t level = nibble(s.food_levels, k);
       const bool loaded = sum >= level;
-      const float share =
-          p.normalize ? static_cast<float>(sum * (s.player_levels >> 24)) : 1.0F;
+      const float share = p.normalize ? static_cast<float>(sum * (s.player_levels >> 24)) : 1.0F;
       for (int i = 0; i < kAgents; ++i) {
         if (((group >> i) & 1) == 0) continue;
         const float gain = static_cast<float>(nibble(s.player_levels, i) * level) / share;
@@ -586,8 +585,8 @@ struct Lbf {
     p.rank = arena.store(rank);
   }
 
-  static State state_of(const Params& p, const int64_t* players, const int64_t* foods,
-                        int64_t step, int64_t spawned) {
+  static State state_of(const Params& p, const int64_t* players, const int64_t* foods, int64_t step,
+                        int64_t spawned) {
     const auto expect = [](bool ok, const char* key, const char* why) {
       if (!ok) throw ParameterError(key, why);
     };

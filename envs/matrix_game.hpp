@@ -33,13 +33,25 @@ inline std::vector<NamedGame> named_games(double k) {
       {"battle_of_the_sexes", 2, 2, {3, 0, 0, 2}, {2, 0, 0, 3}, {}},
       {"matching_pennies", 2, 2, {1, -1, -1, 1}, {-1, 1, 1, -1}, {}},
       {"coordination", 2, 2, {2, 0, 0, 1}, {}, {}},
-      {"rock_paper_scissors", 3, 3, {0, -1, 1, 1, 0, -1, -1, 1, 0}, {0, 1, -1, -1, 0, 1, 1, -1, 0},
+      {"rock_paper_scissors",
+       3,
+       3,
+       {0, -1, 1, 1, 0, -1, -1, 1, 0},
+       {0, 1, -1, -1, 0, 1, 1, -1, 0},
        {}},
       {"shapley", 3, 3, {0, 0, 1, 1, 0, 0, 0, 1, 0}, {0, 1, 0, 0, 0, 1, 1, 0, 0}, {}},
       {"climbing", 3, 3, {11, -30, 0, -30, 7, 6, 0, 0, 5}, {}, {}},
-      {"climbing_partially_stochastic", 3, 3, {11, -30, 0, -30, 14, 6, 0, 0, 5}, {},
+      {"climbing_partially_stochastic",
+       3,
+       3,
+       {11, -30, 0, -30, 14, 6, 0, 0, 5},
+       {},
        {11, -30, 0, -30, 0, 6, 0, 0, 5}},
-      {"climbing_fully_stochastic", 3, 3, {10, 5, 8, 5, 14, 12, 5, 5, 7}, {},
+      {"climbing_fully_stochastic",
+       3,
+       3,
+       {10, 5, 8, 5, 14, 12, 5, 5, 7},
+       {},
        {12, -65, -8, -65, 0, 0, -5, -5, 3}},
       {"penalty", 3, 3, {10, 0, k, 0, 2, 0, k, 0, 10}, {}, {}},
       {"qtran", 3, 3, {8, -12, -12, -12, 0, 0, -12, 0, 0}, {}, {}},
@@ -85,9 +97,9 @@ struct MatrixStage {
   struct Params {
     int32_t players;
     int32_t actions[kMaxPlayers];
-    uint32_t cells;              ///< joint actions
-    const double* payoff;        ///< [cells][players]
-    const double* other;         ///< [cells][players], or null
+    uint32_t cells;        ///< joint actions
+    const double* payoff;  ///< [cells][players]
+    const double* other;   ///< [cells][players], or null
     double other_probability;
     Bounds bounds;
   };
@@ -142,7 +154,7 @@ struct MatrixStage {
 
   CUMARL_HD static void payoffs(const Params& p, const int* actions, double* out) {
     const size_t at = cell(p, actions);
-    for (int i = 0; i < p.players; ++i) {
+    for (int i = 0; i < kMaxPlayers && i < p.players; ++i) {
       const double u = p.payoff[at + static_cast<size_t>(i)];
       out[i] = p.other == nullptr
                    ? u
@@ -152,13 +164,13 @@ struct MatrixStage {
   CUMARL_HD static void sample(const Params& p, const int* actions, double* out, Rng& rng) {
     const bool other = p.other != nullptr && unit_double(rng.word()) < p.other_probability;
     const double* table = (other ? p.other : p.payoff) + cell(p, actions);
-    for (int i = 0; i < p.players; ++i) out[i] = table[i];
+    for (int i = 0; i < kMaxPlayers && i < p.players; ++i) out[i] = table[i];
   }
 
  private:
   CUMARL_HD static size_t cell(const Params& p, const int* actions) {
     size_t at = 0;
-    for (int i = 0; i < p.players; ++i) {
+    for (int i = 0; i < kMaxPlayers && i < p.players; ++i) {
       at = at * static_cast<size_t>(p.actions[i]) + static_cast<size_t>(actions[i]);
     }
     return at * static_cast<size_t>(p.players);

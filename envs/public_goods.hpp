@@ -13,13 +13,12 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// nothing is dominant and giving everything is best for all.
 /// Source: Ledyard, "Public goods: a survey of experimental research", 1995, section 1.
 struct PublicGoodsStage {
-  static constexpr EnvFacts kFacts{
-      "public_goods",
-      "Repeated public goods game, 2 to 6 players",
-      "Ledyard, Public goods: a survey of experimental research, 1995",
-      Family::matrix,
-      "contribution: action / (levels - 1) of the endowment",
-      "all contributions of the last `memory` periods"};
+  static constexpr EnvFacts kFacts{"public_goods",
+                                   "Repeated public goods game, 2 to 6 players",
+                                   "Ledyard, Public goods: a survey of experimental research, 1995",
+                                   Family::matrix,
+                                   "contribution: action / (levels - 1) of the endowment",
+                                   "all contributions of the last `memory` periods"};
   static constexpr int kMaxPlayers = 6;
   static constexpr int kDefaultMemory = 1;
   static constexpr const char* kSizeKey = "levels";

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "kernels/core/env.hpp"
@@ -77,7 +78,8 @@ struct RepeatedGame {
       p.actions[i] = Stage::actions(p.stage, i);
       p.weight[i] = static_cast<uint32_t>(joint);
       joint *= static_cast<uint64_t>(p.actions[i]);
-      if (joint > 0xFFFFFFFFu) throw ParameterError(Stage::kSizeKey, "too many joint actions (2^32)");
+      if (joint > 0xFFFFFFFFu)
+        throw ParameterError(Stage::kSizeKey, "too many joint actions (2^32)");
     }
     p.joint = static_cast<uint32_t>(joint);
     uint64_t histories = 1;
@@ -85,7 +87,8 @@ struct RepeatedGame {
       p.older = static_cast<uint32_t>(histories);
       histories *= joint;
       if (histories > kMaxHistories) {
-        throw ParameterError("memory", "the agents would have to tell more than 2^24 histories apart");
+        throw ParameterError("memory",
+                             "the agents would have to tell more than 2^24 histories apart");
       }
     }
     p.histories = static_cast<uint32_t>(histories);
@@ -113,15 +116,11 @@ struct RepeatedGame {
   CUMARL_HD static CUMARL_INLINE int actions(const Params& p, int agent) {
     return p.actions[agent];
   }
-  CUMARL_HD static CUMARL_INLINE uint32_t observations(const Params& p, int) {
-    return p.histories;
-  }
+  CUMARL_HD static CUMARL_INLINE uint32_t observations(const Params& p, int) { return p.histories; }
   CUMARL_HD static CUMARL_INLINE uint32_t observe_index(const Params&, const State& s, int) {
     return s.history;
   }
-  CUMARL_HD static CUMARL_INLINE int features(const Params& p, int) {
-    return p.memory * p.players;
-  }
+  CUMARL_HD static CUMARL_INLINE int features(const Params& p, int) { return p.memory * p.players; }
   /// The observed actions, newest period first.
   CUMARL_HD static void observe(const Params& p, const State& s, int, float* out) {
     uint32_t history = s.history;
@@ -140,7 +139,7 @@ struct RepeatedGame {
   }
   CUMARL_HD static CUMARL_INLINE uint32_t joint_of(const Params& p, const int* actions) {
     uint32_t joint = 0;
-    for (int i = 0; i < p.players; ++i) {
+    for (int i = 0; i < kMaxAgents && i < p.players; ++i) {
       joint += static_cast<uint32_t>(actions[i]) * p.weight[i];
     }
     return joint;
@@ -161,14 +160,16 @@ struct RepeatedGame {
                                               float* rewards, Rng& rng) {
     const uint32_t joint = joint_of(p, actions);
     if (p.payoffs != nullptr) {
-      for (int i = 0; i < p.players; ++i) {
+      for (int i = 0; i < kMaxAgents && i < p.players; ++i) {
         rewards[i] = p.payoffs[static_cast<size_t>(joint) * static_cast<size_t>(p.players) +
                                static_cast<size_t>(i)];
       }
     } else {
       double payoff[kMaxAgents] = {};
       sample(p.stage, actions, payoff, rng);
-      for (int i = 0; i < p.players; ++i) rewards[i] = static_cast<float>(payoff[i]);
+      for (int i = 0; i < kMaxAgents && i < p.players; ++i) {
+        rewards[i] = static_cast<float>(payoff[i]);
+      }
     }
     s.history = remember(p, s.history, joint);
     if (p.horizon == 0) return Episode::goes_on;
@@ -176,11 +177,19 @@ struct RepeatedGame {
   }
   static Bounds reward_bounds(const Params& p) { return p.reward; }
 
-  static void state_fields(StateVisitor& v, const Params&, State& s) {
+  /// Throws ParameterError for a state that the game cannot be in.
+  static void state_fields(StateVisitor& v, const Params& p, State& s) {
     int64_t history = s.history;
     int64_t period = s.period;
     v("history", &history, 1);
     v("period", &period, 1);
+    const int64_t last = p.horizon == 0 ? 0 : int64_t{p.horizon};
+    if (history < 0 || history >= int64_t{p.histories}) {
+      throw ParameterError("history", "must be from 0 to " + std::to_string(p.histories - 1));
+    }
+    if (period < 0 || period > last) {
+      throw ParameterError("period", "must be from 0 to " + std::to_string(last));
+    }
     s = {static_cast<uint32_t>(history), static_cast<uint32_t>(period)};
   }
 
@@ -201,6 +210,12 @@ struct RepeatedGame {
                                  const RunFacts& facts, Sink& sink);
 
  private:
+  template <class Policy, class Sink>
+  CUMARL_HD static void report_impulse(const Params& p, const Policy& policy, uint32_t start,
+                                       uint32_t length, bool as_published,
+                                       const char* deviator_name, const char* rival_name,
+                                       Sink& sink);
+
   /// Agent i's action that is best for one period against the others in `actions`.
   CUMARL_HD static int best_reply(const Params& p, const int* actions, int i) {
     int trial[kMaxAgents] = {};

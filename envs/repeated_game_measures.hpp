@@ -236,34 +236,63 @@ CUMARL_HD void RepeatedGame<Stage>::evaluate(const Params& p, const State& last,
       sink.share("nash_on_path", nash ? 1 : 0, Label::yes_no);
     }
 
-    // Impulse response: one agent plays its static best response for a period, from every state of
-    // the cycle, agent by agent; then everybody follows the learned strategies.
     if constexpr (kFacts.family == Family::pricing) {
-      double deviator[kImpulsePeriods] = {};
-      double rivals[kImpulsePeriods] = {};
-      const double weight = 1.0 / (static_cast<double>(length) * n);
-      uint32_t origin = start;
-      for (uint32_t t = 0; t < length; ++t) {
-        uint32_t next_origin = origin;
-        for (int i = 0; i < n; ++i) {
-          uint32_t h = origin;
-          for (int k = 0; k < kImpulsePeriods; ++k) {
-            const uint32_t onward = follow(h);
-            if (k == 0) next_origin = onward;
-            if (k == 1) chosen[i] = best_reply(p, chosen, i);
-            for (int j = 0; j < n; ++j) {
-              const double level = Stage::level(p.stage, j, chosen[j]);
-              (j == i ? deviator : rivals)[k] += j == i ? level * weight : level * weight / (n - 1);
-            }
-            h = k == 1 ? remember(p, h, joint_of(p, chosen)) : onward;
-          }
-        }
-        origin = next_origin;
-      }
-      for (int k = 0; k < kImpulsePeriods; ++k) sink.curve("price_deviator", k, deviator[k]);
-      for (int k = 0; k < kImpulsePeriods; ++k) sink.curve("price_rival", k, rivals[k]);
+      report_impulse(p, policy, start, length, false, "price_deviator", "price_rival", sink);
+      report_impulse(p, policy, start, length, true, "price_deviator_as_published",
+                     "price_rival_as_published", sink);
     }
   }
+}
+
+/// Impulse response: one firm plays its static best response for a period, from every state of the
+/// cycle, firm by firm; then everybody follows the learned strategies. Point 0 is the period before.
+///
+/// `as_published`: the response to what the rivals would play in history number t, where t is the
+/// state's position in the cycle, instead of in that state. So does the replication package of
+/// Calvano et al. 2020 (openICPSR 119462), and its published figure; the path itself starts in the
+/// true state there too.
+template <class Stage>
+template <class Policy, class Sink>
+CUMARL_HD void RepeatedGame<Stage>::report_impulse(const Params& p, const Policy& policy,
+                                                   uint32_t start, uint32_t length,
+                                                   bool as_published, const char* deviator_name,
+                                                   const char* rival_name, Sink& sink) {
+  const int n = p.players;
+  int chosen[kMaxAgents] = {};
+  double deviator[kImpulsePeriods] = {};
+  double rivals[kImpulsePeriods] = {};
+  const double weight = 1.0 / (static_cast<double>(length) * n);
+  const auto play = [&](uint32_t history) { policy.act(p, State{history, 0}, chosen); };
+  uint32_t origin = start;
+  for (uint32_t t = 0; t < length; ++t) {
+    play(origin);
+    const uint32_t next_origin = remember(p, origin, joint_of(p, chosen));
+    for (int i = 0; i < n; ++i) {
+      uint32_t h = origin;
+      for (int k = 0; k < kImpulsePeriods; ++k) {
+        if (k == 1) {
+          play(as_published ? t % p.histories : h);
+          const int reply = best_reply(p, chosen, i);
+          play(h);
+          chosen[i] = reply;
+        } else {
+          play(h);
+        }
+        for (int j = 0; j < n; ++j) {
+          const double level = Stage::level(p.stage, j, chosen[j]);
+          if (j == i) {
+            deviator[k] += level * weight;
+          } else {
+            rivals[k] += level * weight / (n - 1);
+          }
+        }
+        h = remember(p, h, joint_of(p, chosen));
+      }
+    }
+    origin = next_origin;
+  }
+  for (int k = 0; k < kImpulsePeriods; ++k) sink.curve(deviator_name, k, deviator[k]);
+  for (int k = 0; k < kImpulsePeriods; ++k) sink.curve(rival_name, k, rivals[k]);
 }
 
 }  // namespace cumarl::inline CUMARL_VARIANT

@@ -426,9 +426,9 @@ TEST(Lbf, SpawnRules) {
     int rows, cols, players, foods, max_food;
     bool coop;
   };
-  for (const Case k : {Case{8, 8, 2, 3, 0, false}, Case{5, 5, 4, 2, 0, true},
-                       Case{6, 9, 6, 3, 2, false}, Case{15, 15, 1, 8, 0, false},
-                       Case{10, 7, 3, 4, 4, true}, Case{3, 3, 6, 1, 0, false}}) {
+  for (const Case k :
+       {Case{8, 8, 2, 3, 0, false}, Case{5, 5, 4, 2, 0, true}, Case{6, 9, 6, 3, 2, false},
+        Case{15, 15, 1, 8, 0, false}, Case{10, 7, 3, 4, 4, true}, Case{3, 3, 6, 1, 0, false}}) {
     Lbf::Config c = config(k.rows, k.cols, k.players, k.foods);
     c.max_food_level = k.max_food;
     c.coop = k.coop;

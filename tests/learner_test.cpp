@@ -97,9 +97,8 @@ TYPED_TEST(Tables, CursorFollowsItsOwnRow) {
   b.set(0, 0, 1.0);
   b.set(0, 1, 0.8);
   b.set(0, 2, 0.9);
-  for (const auto& [action, reward] :
-       std::initializer_list<std::pair<int, float>>{{0, 0.0F}, {1, 2.0F}, {1, -1.0F}, {2, 0.9F},
-                                                    {0, 0.5F}, {2, -1.0F}, {0, 2.0F}}) {
+  for (const auto& [action, reward] : std::initializer_list<std::pair<int, float>>{
+           {0, 0.0F}, {1, 2.0F}, {1, -1.0F}, {2, 0.9F}, {0, 0.5F}, {2, -1.0F}, {0, 2.0F}}) {
     const auto cursor = b.step(0, action, reward, 0, Episode::goes_on);
     const auto fresh = L::arrive(SerialTeam{}, b.params, b.memory, 0);
     EXPECT_EQ(L::greedy(cursor), L::greedy(fresh));
@@ -126,8 +125,8 @@ TEST(ExplorationSchedule, FollowsItsFormula) {
   config.end = 0.001;
   config.decay_rate = 4e-6;
   const Exploration exponential = Exploration::make(config, 15);
-  for (const uint64_t t : {0ull, 1ull, 63ull, 64ull, 4095ull, 4096ull, 1'000'003ull, 1'700'000ull,
-                           40'000'000ull}) {
+  for (const uint64_t t :
+       {0ull, 1ull, 63ull, 64ull, 4095ull, 4096ull, 1'000'003ull, 1'700'000ull, 40'000'000ull}) {
     const double expected = std::max(0.001, 0.9 * std::exp(-4e-6 * static_cast<double>(t)));
     EXPECT_NEAR(exponential.at(t), expected, 4e-7 * expected) << t;
   }

@@ -20,17 +20,18 @@ TEST(BertrandLogit, SolvesTheBaseline) {
     EXPECT_NEAR(p.nash_profit[i], 0.222927, 1.5e-6);
     EXPECT_NEAR(p.monopoly_profit[i], 0.337490, 5e-7);
   }
-  EXPECT_NEAR(p.price[0], 1.42773, 6e-6);
-  EXPECT_NEAR(p.price[14], 1.97018, 6e-6);
+  // published from prices of five decimals: half a unit there (times 1.2) and half a unit here
+  EXPECT_NEAR(p.price[0], 1.42773, 1.1e-5);
+  EXPECT_NEAR(p.price[14], 1.97018, 1.1e-5);
 }
 
 // The replication package's own inputs for asymmetric costs: pN1 pN2 pM1 pM2, five decimals.
 TEST(BertrandLogit, SolvesAsymmetricCosts) {
-  const struct { double cost, n1, n2, m1, m2; } cases[] = {
-      {0.875, 1.44135, 1.39588, 1.97674, 1.85174},
-      {0.75, 1.4142, 1.32539, 2.04051, 1.79051},
-      {0.625, 1.39133, 1.26145, 2.11503, 1.74003},
-      {0.5, 1.37233, 1.20377, 2.1984, 1.6984},
+  const struct {
+    double cost, n1, n2, m1, m2;
+  } cases[] = {
+      {0.875, 1.44135, 1.39588, 1.97674, 1.85174}, {0.75, 1.4142, 1.32539, 2.04051, 1.79051},
+      {0.625, 1.39133, 1.26145, 2.11503, 1.74003}, {0.5, 1.37233, 1.20377, 2.1984, 1.6984},
       {0.25, 1.34369, 1.10519, 2.38411, 1.63411},
   };
   for (const auto& c : cases) {

@@ -148,8 +148,8 @@ class EveryEnv : public testing::TestWithParam<const EnvModel*> {
 
 TEST_P(EveryEnv, FactsAreComplete) {
   const EnvFacts& facts = GetParam()->facts();
-  for (const char* text : {facts.name, facts.title, facts.source, facts.actions,
-                           facts.observations}) {
+  for (const char* text :
+       {facts.name, facts.title, facts.source, facts.actions, facts.observations}) {
     ASSERT_NE(text, nullptr);
     EXPECT_NE(std::string(text), "");
   }

@@ -118,8 +118,7 @@ TEST(ReproduceCompare, Mean) {
   EXPECT_EQ(row.rule, "3 s.e.");
 
   f.sd = 1.5;  // the published one takes the place of ours
-  EXPECT_DOUBLE_EQ(compare(small_cell(), f).tolerance,
-                   3 * std::sqrt(1.5 * 1.5 / 9 + variance / 4));
+  EXPECT_DOUBLE_EQ(compare(small_cell(), f).tolerance, 3 * std::sqrt(1.5 * 1.5 / 9 + variance / 4));
   f.rounding = 0.25;
   EXPECT_DOUBLE_EQ(compare(small_cell(), f).tolerance,
                    3 * std::sqrt(1.5 * 1.5 / 9 + variance / 4) + 0.25);
@@ -177,8 +176,7 @@ TEST(ReproduceCompare, Quantile) {
   f.value = 44;
   EXPECT_FALSE(compare(cell, f).ok);
   f.quantile = 0.01;  // the lower end is cut off at the minimum
-  EXPECT_NEAR(compare(cell, f).tolerance,
-              (1 + 300 * std::sqrt(2 * 0.01 * 0.99 / 101)) / 2, 1e-12);
+  EXPECT_NEAR(compare(cell, f).tolerance, (1 + 300 * std::sqrt(2 * 0.01 * 0.99 / 101)) / 2, 1e-12);
 }
 
 TEST(ReproduceCompare, Share) {
@@ -454,8 +452,8 @@ TEST(Reproduce, JsonAndTable) {
   EXPECT_EQ(keys, (std::vector<std::string>{"name", "source", "rows", "ok", "seconds"}));
   keys.clear();
   for (const auto& item : json["rows"][0].items()) keys.push_back(item.key());
-  EXPECT_EQ(keys, (std::vector<std::string>{"what", "published", "ours", "se", "n", "tolerance",
-                                            "ok"}));
+  EXPECT_EQ(keys,
+            (std::vector<std::string>{"what", "published", "ours", "se", "n", "tolerance", "ok"}));
   EXPECT_EQ(json["rows"][0]["ours"], 3.0);
   EXPECT_EQ(json["rows"][0]["n"], 4);
   EXPECT_TRUE(json["rows"][1]["ours"].is_null());

@@ -102,7 +102,8 @@ Draw draw_place(Generator& rng) {
           static_cast<uint32_t>(rng()) & 0xFFF};
 }
 
-// The layout that rng.hpp promises: step (48 bits) | stream (4) | block (12) | run (64); key = seed.
+// The layout that rng.hpp promises: step (48 bits) | stream (4) | block (12) | run (64), and the
+// seed as the key.
 TEST(Philox, CounterLayout) {
   std::mt19937 rng(2);
   for (int i = 0; i < 1'000; ++i) {
@@ -110,19 +111,18 @@ TEST(Philox, CounterLayout) {
     const uint64_t upper =
         ((step >> 32) << 16) | (static_cast<uint64_t>(stream) << 12) | uint64_t{block};
     ASSERT_EQ(words(philox(key, step, stream, block)),
-              words(Philox::block(static_cast<uint32_t>(step), static_cast<uint32_t>(upper),
-                                  static_cast<uint32_t>(key.run),
-                                  static_cast<uint32_t>(key.run >> 32),
-                                  static_cast<uint32_t>(key.seed),
-                                  static_cast<uint32_t>(key.seed >> 32))));
+              words(Philox::block(
+                  static_cast<uint32_t>(step), static_cast<uint32_t>(upper),
+                  static_cast<uint32_t>(key.run), static_cast<uint32_t>(key.run >> 32),
+                  static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32))));
   }
 }
 
 // Under one seed Philox is a bijection of the counter, so two places share a block iff they share
 // the counter. The places are the corners of every field and points beside them.
 TEST(Philox, StreamsDoNotCollide) {
-  const uint64_t steps[] = {0, 1, 2, 3, 0xF000, 0xFFFF, 0x10000, 0xFFFFFFFF, 0x100000000,
-                            0x100000001, 0xFFFFFFFFFFFF};
+  const uint64_t steps[] = {0,       1,          2,           3,           0xF000,        0xFFFF,
+                            0x10000, 0xFFFFFFFF, 0x100000000, 0x100000001, 0xFFFFFFFFFFFF};
   const uint32_t blocks[] = {0, 1, 2, 15, 16, 0x7FF, 0x800, 0xFFF};
   const uint64_t runs[] = {0, 1, 2, 0xFFFFFFFF, 0x100000000, 0x100000001, ~uint64_t{0}};
   std::set<Words> seen;
@@ -158,8 +158,8 @@ TEST(PhiloxWords, EqualsPhiloxBlockByBlock) {
       philox_words(place.key, place.step, place.stream, count, out);
       for (int b = 0; b < count; ++b) {
         const Words got{out[4 * b], out[4 * b + 1], out[4 * b + 2], out[4 * b + 3]};
-        ASSERT_EQ(got, words(philox(place.key, place.step + static_cast<uint64_t>(b),
-                                    place.stream, 0)))
+        ASSERT_EQ(got,
+                  words(philox(place.key, place.step + static_cast<uint64_t>(b), place.stream, 0)))
             << "first " << place.step << ", block " << b << " of " << count;
       }
       for (int k = 4 * count; k < 4 * count + 16; ++k) ASSERT_EQ(out[k], 0xDEADBEEFu) << k;

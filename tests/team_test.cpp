@@ -146,12 +146,13 @@ TEST(Team, OnceShowsAllLanesWhatLaneZeroWrote) {
 /// Block of memory aligned as executors align it.
 struct AlignedBlock {
   explicit AlignedBlock(size_t bytes)
-      : size(bytes), data(static_cast<std::byte*>(::operator new(bytes + 1, std::align_val_t{64}))) {
+      : size(bytes),
+        data(static_cast<std::byte*>(::operator new (bytes + 1, std::align_val_t{64}))) {
     std::memset(data, 0xA5, bytes);
   }
   AlignedBlock(const AlignedBlock&) = delete;
   AlignedBlock& operator=(const AlignedBlock&) = delete;
-  ~AlignedBlock() { ::operator delete(data, std::align_val_t{64}); }
+  ~AlignedBlock() { ::operator delete (data, std::align_val_t{64}); }
   size_t size;
   std::byte* data;
 };
@@ -260,8 +261,8 @@ Played<Env> play(const Setting& setting, const WithTeam& with_team) {
   const Slot slot{7, 0};
   const uint32_t live = 0;
   uint32_t finished = 2;
-  const Rollout r{cell.data, states.data, memory.data, nullptr, &slot, &live, 1, 1, 0, layout, 42,
-                  setting.budget, &finished, nullptr, nullptr};
+  const Rollout r{cell.data, states.data, memory.data,    nullptr,   &slot,   &live,  1, 1, 0,
+                  layout,    42,          setting.budget, &finished, nullptr, nullptr};
   std::memset(memory.data, 0, layout.memory_bytes);
   with_team([&](const auto& team) { start_run<Env, L>(team, r, 0); });
   for (int launch = 0; launch < 2; ++launch) {

@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "cumarl/runner.hpp"
 #include "host/src/bench.hpp"
@@ -25,8 +25,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-enum Exit : int { kDone = 0, kFailed = 1, kUsage = 2, kNoDevice = 3, kOutOfTolerance = 4,
-                  kInterrupted = 130 };
+enum Exit : int {
+  kDone = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kNoDevice = 3,
+  kOutOfTolerance = 4,
+  kInterrupted = 130
+};
 
 cumarl::InterruptFlag interrupted{false};
 extern "C" void on_signal(int) { interrupted = true; }
@@ -68,8 +74,8 @@ std::function<void(const cumarl::Progress&)> progress_line(const Options& o) {
       const auto done = static_cast<double>(p.runs_done);
       left = clock_text(p.seconds * (static_cast<double>(p.runs) - done) / done);
     }
-    fmt::print(stderr, "\r{}/{} runs  {} joint steps  {} joint steps/s  {} left \033[K", p.runs_done,
-               p.runs, scaled(static_cast<double>(p.joint_steps)), scaled(rate), left);
+    fmt::print(stderr, "\r{}/{} runs  {} joint steps  {} joint steps/s  {} left \033[K",
+               p.runs_done, p.runs, scaled(static_cast<double>(p.joint_steps)), scaled(rate), left);
     std::fflush(stderr);
   };
 }
@@ -83,11 +89,14 @@ void add_common(CLI::App& app, Options& o) {
       ->take_all()
       ->type_size(1)
       ->allow_extra_args(false);
-  app.add_option("--runs", o.runs, "independent runs a cell")->check(CLI::Range(int64_t{1}, int64_t{1} << 50));
+  app.add_option("--runs", o.runs, "independent runs a cell")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 50));
   app.add_option("--seed", o.seed, "seed of all random numbers")->check(CLI::NonNegativeNumber);
   app.add_option("--device", o.request.device, "auto, cpu, cuda or cuda:I");
-  app.add_option("--threads", o.request.threads, "CPU threads (default: all)")->check(CLI::Range(1, 4096));
-  app.add_option("--batch", o.request.batch, "runs in memory at a time")->check(CLI::PositiveNumber);
+  app.add_option("--threads", o.request.threads, "CPU threads (default: all)")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--batch", o.request.batch, "runs in memory at a time")
+      ->check(CLI::PositiveNumber);
   app.add_option("--shard", o.shard, "I/N: only the I-th of N parts of the runs, I from 0");
   app.add_option("--out", o.out, "folder for the results");
   app.add_flag("--dry-run", o.dry_run, "say what it would take, and stop");
@@ -98,12 +107,12 @@ void add_common(CLI::App& app, Options& o) {
 void settle(const CLI::App& app, Options& o) {
   if (app.count("--runs") > 0) o.request.runs = o.runs;
   if (app.count("--seed") > 0) o.request.seed = o.seed;
-  if (!o.shard.empty()) {
+  if (app.count("--shard") > 0) {
     unsigned long long i = 0, n = 0;
     char end = 0;
     if (std::sscanf(o.shard.c_str(), "%llu/%llu%c", &i, &n, &end) != 2 || n == 0 || i >= n) {
-      throw cumarl::ConfigError({.source = "--shard " + o.shard,
-                                 .why = "must be I/N with 0 <= I < N, such as 0/4"});
+      throw cumarl::ConfigError(
+          {.source = "--shard " + o.shard, .why = "must be I/N with 0 <= I < N, such as 0/4"});
     }
     o.request.shard = i;
     o.request.shards = n;
@@ -119,10 +128,11 @@ void check_out(const std::string& out) {
   if (fs::exists(at, error) && !fs::is_directory(at, error)) {
     throw cumarl::ConfigError({.source = "--out " + out, .why = "is a file, not a folder"});
   }
-  while (!fs::exists(at, error) && at.has_parent_path() && at != at.parent_path()) at = at.parent_path();
+  while (!fs::exists(at, error) && at.has_parent_path() && at != at.parent_path())
+    at = at.parent_path();
   if (!fs::is_directory(at, error) || access(at.c_str(), W_OK | X_OK) != 0) {
-    throw cumarl::ConfigError({.source = "--out " + out,
-                               .why = "cannot be written: no permission in " + at.string()});
+    throw cumarl::ConfigError(
+        {.source = "--out " + out, .why = "cannot be written: no permission in " + at.string()});
   }
 }
 
@@ -131,10 +141,15 @@ int dry_run(const cumarl::Runner& runner, const Options& o) {
   const double rate = runner.calibrate();
   const double seconds = static_cast<double>(p.steps_at_most) / rate;
   if (o.json) {
-    std::cout << Json{{"experiment", p.experiment}, {"device", p.device}, {"cells", p.cells},
-                      {"runs", p.runs}, {"batch", p.batch},
-                      {"table_bytes_per_run", p.table_bytes}, {"memory_per_run", p.run_bytes},
-                      {"memory", p.memory_bytes}, {"joint_steps_per_second", rate},
+    std::cout << Json{{"experiment", p.experiment},
+                      {"device", p.device},
+                      {"cells", p.cells},
+                      {"runs", p.runs},
+                      {"batch", p.batch},
+                      {"table_bytes_per_run", p.table_bytes},
+                      {"memory_per_run", p.run_bytes},
+                      {"memory", p.memory_bytes},
+                      {"joint_steps_per_second", rate},
                       {"joint_steps_at_most", p.steps_at_most},
                       {"estimated_seconds_at_most", seconds}}
                      .dump()
@@ -142,13 +157,14 @@ int dry_run(const cumarl::Runner& runner, const Options& o) {
     return kDone;
   }
   fmt::print("experiment   {} on {}\n", p.experiment, p.device);
-  fmt::print("runs         {} in {} cell{}, {} at a time\n", p.runs, p.cells, p.cells == 1 ? "" : "s",
-             p.batch);
+  fmt::print("runs         {} in {} cell{}, {} at a time\n", p.runs, p.cells,
+             p.cells == 1 ? "" : "s", p.batch);
   fmt::print("memory       {} bytes a run ({} of tables, {:.1f}% more), {}B for the batch\n",
              p.run_bytes, p.table_bytes,
-             p.table_bytes > 0 ? 100.0 * static_cast<double>(p.run_bytes) /
-                                         static_cast<double>(p.table_bytes) - 100.0
-                               : 0.0,
+             p.table_bytes > 0
+                 ? 100.0 * static_cast<double>(p.run_bytes) / static_cast<double>(p.table_bytes) -
+                       100.0
+                 : 0.0,
              scaled(static_cast<double>(p.memory_bytes)));
   fmt::print("rate         {} joint steps/s (measured just now)\n", scaled(rate));
   fmt::print("time         at most {}, if no run converged before max_steps ({} joint steps)\n",
@@ -159,7 +175,8 @@ int dry_run(const cumarl::Runner& runner, const Options& o) {
 void print_cell(const cumarl::CellResult& cell) {
   for (const auto& [key, value] : cell.set) fmt::print("{} = {}  ", key, value);
   if (!cell.set.empty()) fmt::print("\n");
-  fmt::print("  {:<28} {:>14} {:>12} {:>12} {:>14} {:>14}\n", "metric", "mean", "s.e.", "s.d.", "5%", "95%");
+  fmt::print("  {:<28} {:>14} {:>12} {:>12} {:>14} {:>14}\n", "metric", "mean", "s.e.", "s.d.",
+             "5%", "95%");
   for (const auto& [name, s] : cell.metrics) {
     fmt::print("  {:<28} {:>14.6g} {:>12.3g} {:>12.4g} {:>14.6g} {:>14.6g}\n", name, s.mean, s.se,
                s.sd, s.q05, s.q95);
@@ -214,7 +231,8 @@ int run(const Options& o) {
 
 int reproduce(const Options& o, const std::string& name, const std::string& golden) {
   if (name.empty()) {
-    for (const auto& [one, title] : cumarl::experiment_names()) fmt::print("{:<36} {}\n", one, title);
+    for (const auto& [one, title] : cumarl::experiment_names())
+      fmt::print("{:<36} {}\n", one, title);
     return kDone;
   }
   check_out(o.out);
@@ -255,7 +273,8 @@ int list(const std::string& what, bool json) {
     rows = cumarl::game_names();
   } else {
     const std::vector<std::string> names{"envs", "learners", "experiments", "benches", "games"};
-    throw cumarl::ConfigError({.key = "list", .value = what,
+    throw cumarl::ConfigError({.key = "list",
+                               .value = what,
                                .why = "must be envs, learners, experiments, benches or games",
                                .nearest = cumarl::nearest_name(what, names)});
   }
@@ -277,7 +296,8 @@ int describe(const std::string& name, bool json) {
   }
   fmt::print("{} ({})\n{}\nsource: {}\n", d.name, d.kind, d.title, d.source);
   if (!d.actions.empty()) fmt::print("actions: {}\nobservations: {}\n", d.actions, d.observations);
-  fmt::print("\n  {:<28} {:<8} {:<22} {:<24} {}\n", "parameter", "type", "range", "default", "meaning");
+  fmt::print("\n  {:<28} {:<8} {:<22} {:<24} {}\n", "parameter", "type", "range", "default",
+             "meaning");
   for (const cumarl::FieldInfo& f : d.fields) {
     std::string range;
     if (!f.choices.empty()) {
@@ -286,8 +306,8 @@ int describe(const std::string& name, bool json) {
       range = fmt::format("{:g} to {:g}{}", f.bounds.min, f.bounds.max,
                           f.unit.empty() ? "" : " " + f.unit);
     }
-    fmt::print("  {:<28} {:<8} {:<22} {:<24} {}\n", f.key, f.type,
-               range.size() > 22 ? "" : range, cumarl::to_text(f.default_value),
+    fmt::print("  {:<28} {:<8} {:<22} {:<24} {}\n", f.key, f.type, range.size() > 22 ? "" : range,
+               cumarl::to_text(f.default_value),
                range.size() > 22 ? f.text + " (" + range + ")" : f.text);
   }
   return kDone;
@@ -299,7 +319,8 @@ int bench(const Options& o, const std::vector<std::string>& names, int repeats) 
   std::vector<std::string> objects;
   bool ok = true;
   for (const std::string& name : chosen) {
-    const cumarl::BenchResult r = cumarl::bench({name, o.request.device, o.request.threads, repeats});
+    const cumarl::BenchResult r =
+        cumarl::bench({name, o.request.device, o.request.threads, repeats});
     ok = ok && r.check;
     if (o.json) {
       objects.push_back(cumarl::to_json(r));
@@ -308,8 +329,9 @@ int bench(const Options& o, const std::vector<std::string>& names, int repeats) 
                  r.name, scaled(r.median), r.rates.size(), scaled(r.iqr),
                  scaled(r.median * r.agents), r.learning ? "with learning" : "no learning",
                  r.check ? "check ok" : "CHECK FAILED");
-      fmt::print("{:<32} on {}, {} threads, {} runs; {:.0f}% of what copying the same bytes allows ({})\n",
-                 "", r.device, r.threads, r.runs, 100 * r.median / r.bound_limit, r.bound_kind);
+      fmt::print(
+          "{:<32} on {}, {} threads, {} runs; {:.0f}% of what copying the same bytes allows ({})\n",
+          "", r.device, r.threads, r.runs, 100 * r.median / r.bound_limit, r.bound_kind);
     }
   }
   if (o.json) {
@@ -335,7 +357,8 @@ int dispatch(int argc, char** argv) {
   run_app->add_option("CONFIG", config, "a TOML file")->required();
   add_common(*run_app, o);
 
-  auto* reproduce_app = app.add_subcommand("reproduce", "a shipped experiment against its published figures");
+  auto* reproduce_app =
+      app.add_subcommand("reproduce", "a shipped experiment against its published figures");
   reproduce_app->add_option("NAME", name, "which (none: list them)");
   reproduce_app->add_option("--golden", golden, "calvano2020-exact: sessions to compare with");
   add_common(*reproduce_app, o);
@@ -345,22 +368,33 @@ int dispatch(int argc, char** argv) {
   int64_t trace_seed = 1;
   bool trace_json = false;
   auto* trace_app = app.add_subcommand("trace", "play an environment, one JSON line a joint step");
-  trace_app->add_option("ENV", trace_request.env, "an environment (`cumarl list envs`)")->required();
-  trace_app->add_option("--set", trace_request.sets, "env.key=value")->take_all()->type_size(1)->allow_extra_args(false);
-  trace_app->add_option("--seed", trace_seed, "seed of all random numbers")->check(CLI::NonNegativeNumber);
-  trace_app->add_option("--steps", trace_request.steps, "joint steps")->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+  trace_app->add_option("ENV", trace_request.env, "an environment (`cumarl list envs`)")
+      ->required();
+  trace_app->add_option("--set", trace_request.sets, "env.key=value")
+      ->take_all()
+      ->type_size(1)
+      ->allow_extra_args(false);
+  trace_app->add_option("--seed", trace_seed, "seed of all random numbers")
+      ->check(CLI::NonNegativeNumber);
+  trace_app->add_option("--steps", trace_request.steps, "joint steps")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   trace_app->add_option("--policy", policy, "random")->check(CLI::IsMember({"random"}));
-  trace_app->add_option("--actions", trace_request.actions_file, "a file: one joint action a line, comma-separated");
-  trace_app->add_option("--state", trace_request.state_file, "a file: start from this state, as trace prints it");
+  trace_app->add_option("--actions", trace_request.actions_file,
+                        "a file: one joint action a line, comma-separated");
+  trace_app->add_option("--state", trace_request.state_file,
+                        "a file: start from this state, as trace prints it");
   trace_app->add_flag("--json", trace_json, "JSON lines (always so)");
 
   int repeats = 7;
   std::vector<std::string> bench_names;
   auto* bench_app = app.add_subcommand("bench", "throughput, with what limits it");
-  bench_app->add_option("NAME", bench_names, "which (`cumarl list benches`; none: pricing matrix lbf)");
+  bench_app->add_option("NAME", bench_names,
+                        "which (`cumarl list benches`; none: pricing matrix lbf)");
   bench_app->add_option("--device", o.request.device, "auto, cpu, cuda or cuda:I");
-  bench_app->add_option("--threads", o.request.threads, "CPU threads (default: all)")->check(CLI::Range(1, 4096));
-  bench_app->add_option("--repeats", repeats, "measured repeats after a warm-up")->check(CLI::Range(1, 1000));
+  bench_app->add_option("--threads", o.request.threads, "CPU threads (default: all)")
+      ->check(CLI::Range(1, 4096));
+  bench_app->add_option("--repeats", repeats, "measured repeats after a warm-up")
+      ->check(CLI::Range(1, 1000));
   bench_app->add_flag("--json", o.json, "one JSON object on standard output");
   bench_app->add_flag("--quiet", o.quiet, "no progress line");
 
@@ -368,13 +402,24 @@ int dispatch(int argc, char** argv) {
   list_app->add_option("WHAT", what, "envs, learners, experiments, benches or games")->required();
   list_app->add_flag("--json", o.json, "one JSON object on standard output");
 
-  auto* describe_app = app.add_subcommand("describe", "parameters and meaning of an environment or a learner");
+  auto* describe_app =
+      app.add_subcommand("describe", "parameters and meaning of an environment or a learner");
   describe_app->add_option("NAME", name, "an environment or a learner")->required();
   describe_app->add_flag("--json", o.json, "one JSON object on standard output");
 
   auto* doctor_app = app.add_subcommand("doctor", "what this machine has, and what is missing");
   doctor_app->add_flag("--json", o.json, "one JSON object on standard output");
 
+  // CLI11 would only say that a command is missing.
+  if (argc > 1 && argv[1][0] != '-') {
+    std::vector<std::string> commands;
+    for (const CLI::App* one : app.get_subcommands({})) commands.push_back(one->get_name());
+    if (std::find(commands.begin(), commands.end(), argv[1]) == commands.end()) {
+      throw cumarl::ConfigError({.value = argv[1],
+                                 .why = std::string(argv[1]) + ": no such command",
+                                 .nearest = cumarl::nearest_name(argv[1], commands)});
+    }
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

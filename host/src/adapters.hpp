@@ -64,8 +64,7 @@ class EnvModelOf final : public EnvModel {
     return std::make_unique<EnvSettings<Env>>();
   }
   std::unique_ptr<EnvPlay> play(const Settings& settings) const override {
-    return std::make_unique<EnvPlayOf<Env>>(
-        static_cast<const EnvSettings<Env>&>(settings).config);
+    return std::make_unique<EnvPlayOf<Env>>(static_cast<const EnvSettings<Env>&>(settings).config);
   }
 };
 
@@ -145,8 +144,8 @@ class ProblemOf final : public Problem {
         for (uint32_t o = 0; o < p.observations; ++o) {
           for (int a = 0; a < p.actions; ++a) {
             values.push_back(L::Table::decode(
-                p.codec, entries[size_t{o} * static_cast<size_t>(p.stride) +
-                                 static_cast<size_t>(a)]));
+                p.codec,
+                entries[size_t{o} * static_cast<size_t>(p.stride) + static_cast<size_t>(a)]));
           }
         }
       }
@@ -184,8 +183,7 @@ class ProblemOf final : public Problem {
     cell.memory_bytes = (at + 63) / 64 * 64;
   }
 
-  typename L::Params make_learner(const typename L::Config& config, int agent,
-                                  Arena& arena) const {
+  typename L::Params make_learner(const typename L::Config& config, int agent, Arena& arena) const {
     AgentSpec spec{};
     spec.agent = agent;
     spec.agents = Env::agents(host_params_);
@@ -221,8 +219,9 @@ class ProblemOf final : public Problem {
           spec.initial = &initial;
           spec.initial_per_action = initial.size() == static_cast<size_t>(spec.actions);
         } else {
-          throw ParameterError("init.kind", "this environment has no such initial values; constant "
-                                            "and uniform work everywhere");
+          throw ParameterError("init.kind",
+                               "this environment has no such initial values; constant "
+                               "and uniform work everywhere");
         }
       }
     }
@@ -335,9 +334,9 @@ class PairModelOf final : public PairModel {
       configs.push_back(static_cast<const LearnerSettings<L>*>(s)->config);
     }
     agent_in_error = -1;
-    return std::make_unique<ProblemOf<Env, L>>(
-        static_cast<const EnvSettings<Env>&>(env).config, std::move(configs), stop, evaluation,
-        trained, agent_in_error);
+    return std::make_unique<ProblemOf<Env, L>>(static_cast<const EnvSettings<Env>&>(env).config,
+                                               std::move(configs), stop, evaluation, trained,
+                                               agent_in_error);
   }
   Kernels<CpuBackend> cpu_kernels(int shape) const override { return KernelSource::cpu(shape); }
   Kernels<CudaBackend> cuda_kernels(int shape) const override { return KernelSource::cuda(shape); }

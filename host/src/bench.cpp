@@ -16,9 +16,9 @@ namespace {
 /// One workload: a configuration with a fixed number of joint steps a run.
 struct Workload {
   BenchInfo info;
-  std::string config;   ///< TOML without [experiment] and stop.max_steps
-  int64_t steps;        ///< joint steps a run
-  uint64_t lanes;       ///< runs a CPU thread
+  std::string config;  ///< TOML without [experiment] and stop.max_steps
+  int64_t steps;       ///< joint steps a run
+  uint64_t lanes;      ///< runs a CPU thread
 };
 
 /// The headline workloads. Convergence is watched where there is learning, with a window that
@@ -30,16 +30,19 @@ std::vector<Workload> headline() {
        "[learner]\nname = \"q_learning\"\nalpha = 0.15\ngamma = 0.95\n"
        "exploration = { kind = \"epsilon_greedy\", start = 1.0, decay_rate = 4e-6 }\n"
        "[stop]\nstable_periods = 1_000_000_000\n",
-       1'750'000, 16},
+       1'750'000,
+       16},
       {{"matrix", "2x2 prisoner's dilemma, memory 1, two Q-learners", true},
        "[env]\nname = \"matrix_game\"\ngame = \"prisoners_dilemma\"\nmemory = 1\n"
        "[learner]\nname = \"q_learning\"\nalpha = 0.1\ngamma = 0.95\n"
        "exploration = { kind = \"epsilon_greedy\", start = 1.0, decay_rate = 1e-5 }\n",
-       1'000'000, 16},
+       1'000'000,
+       16},
       {{"lbf", "level-based foraging 8x8-2p-3f, random play, no observations", false},
        "[env]\nname = \"lbf\"\nfoods = 3\n"
        "[learner]\nname = \"random\"\n[evaluation]\nepisodes = 1\n",
-       1'000'000, 16},
+       1'000'000,
+       16},
   };
 }
 
@@ -59,7 +62,9 @@ Workload pair_workload(const PairModel& pair) {
   }
   config += "[evaluation]\nepisodes = 1\nsteps = 1\n";
   return {{pair_name(pair), std::string(pair.env().title) + ", " + pair.learner().title, learns},
-          config, 200'000, 8};
+          config,
+          200'000,
+          8};
 }
 
 Workload find(const std::string& name) {
@@ -72,7 +77,9 @@ Workload find(const std::string& name) {
     if (pair_name(*pair) == name) return pair_workload(*pair);
     names.push_back(pair_name(*pair));
   }
-  throw ConfigError({.key = "bench", .value = name, .why = "no such bench (`cumarl list benches`)",
+  throw ConfigError({.key = "bench",
+                     .value = name,
+                     .why = "no such bench (`cumarl list benches`)",
                      .nearest = nearest_name(name, names)});
 }
 
@@ -151,10 +158,9 @@ BenchResult bench(const BenchRequest& request) {
 
   const bool on_cpu = first.plan().device == "cpu";
   out.threads = on_cpu ? cpu_threads(request) : 0;
-  const uint64_t runs =
-      on_cpu ? w.lanes * static_cast<uint64_t>(out.threads) : uint64_t{131'072};
-  const Runner runner(request_for(w, request, static_cast<int64_t>(runs),
-                                  on_cpu ? w.steps : w.steps / 10));
+  const uint64_t runs = on_cpu ? w.lanes * static_cast<uint64_t>(out.threads) : uint64_t{131'072};
+  const Runner runner(
+      request_for(w, request, static_cast<int64_t>(runs), on_cpu ? w.steps : w.steps / 10));
   out.device = runner.plan().device;
   out.runs = runs;
   out.agents = runner.agents();

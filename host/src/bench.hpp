@@ -34,9 +34,9 @@ struct BenchResult {
   uint64_t runs = 0;
   std::vector<double> rates;  ///< joint steps/s of each repeat, after one warm-up
   double median = 0, iqr = 0;
-  std::string bound_kind;     ///< "memory" or "issue"
-  double bound_limit = 0;     ///< joint steps/s at the measured copy bandwidth
-  bool check = false;         ///< the result hash did not depend on threads and batch
+  std::string bound_kind;  ///< "memory" or "issue"
+  double bound_limit = 0;  ///< joint steps/s at the measured copy bandwidth
+  bool check = false;      ///< the result hash did not depend on threads and batch
 };
 
 /// The runs that a bench times, for other harnesses. Throws ConfigError for an unknown name.

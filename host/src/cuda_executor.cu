@@ -9,7 +9,7 @@
 namespace cumarl {
 namespace {
 
-/// At least one byte of device memory.
+/// `bytes` bytes of device memory, at least one.
 std::byte* device_allocate(int device, size_t bytes) {
   const CudaDeviceScope scope(device);
   void* memory = nullptr;

@@ -28,23 +28,23 @@ const char* version() { return CUMARL_VERSION; }
 
 std::string doctor_json() {
   const auto cpu = make_executor("cpu", 0);
-  return nlohmann::ordered_json{
-      {"version", version()},
-      {"compiler", __VERSION__},
-      {"cpu", cpu_model()},
-      {"cpu_kernels", cpu_variant_name()},
-      {"threads", std::thread::hardware_concurrency()},
-      {"free_memory", cpu->free_memory()},
-      {"cuda", cuda_description()},
-      {"devices", present_devices()}}
-             .dump() + "\n";
+  return nlohmann::ordered_json{{"version", version()},
+                                {"compiler", __VERSION__},
+                                {"cpu", cpu_model()},
+                                {"cpu_kernels", cpu_variant_name()},
+                                {"threads", std::thread::hardware_concurrency()},
+                                {"free_memory", cpu->free_memory()},
+                                {"cuda", cuda_description()},
+                                {"devices", present_devices()}}
+             .dump() +
+         "\n";
 }
 
 std::string doctor_text() {
   const auto cpu = make_executor("cpu", 0);
   std::string text = fmt::format("cumarl {}, compiled with {}\n", version(), __VERSION__);
-  text += fmt::format("cpu       {}, {} threads\n", cpu_model(),
-                      std::thread::hardware_concurrency());
+  text +=
+      fmt::format("cpu       {}, {} threads\n", cpu_model(), std::thread::hardware_concurrency());
   text += fmt::format("kernels   {}{}\n", cpu_variant_name(),
                       cpu_variant() == CpuVariant::x86_64_v4
                           ? ""
@@ -54,8 +54,9 @@ std::string doctor_text() {
   for (const std::string& line : cuda_description()) text += "cuda      " + line + "\n";
   text += fmt::format("devices   {}\n", fmt::join(present_devices(), ", "));
   if (cuda_device_count() == 0) {
-    text += "missing   a CUDA device: needs an NVIDIA GPU (compute capability 7.5 or newer), its "
-            "driver, and a build with nvcc on PATH (cmake --preset cuda)\n";
+    text +=
+        "missing   a CUDA device: needs an NVIDIA GPU (compute capability 7.5 or newer), its "
+        "driver, and a build with nvcc on PATH (cmake --preset cuda)\n";
   }
   return text;
 }
@@ -68,8 +69,8 @@ Description describe_component(const std::string& name) {
   for (const EnvModel* model : env_models()) {
     const EnvFacts& facts = model->facts();
     if (name != facts.name) continue;
-    d = {facts.name, "environment", facts.title, facts.source, facts.actions, facts.observations,
-         {}, {}};
+    d = {facts.name,    "environment",      facts.title, facts.source,
+         facts.actions, facts.observations, {},          {}};
     finish(*model->settings());
   }
   for (const PairModel* model : pair_models()) {
@@ -90,9 +91,11 @@ Description describe_component(const std::string& name) {
     std::vector<std::string> names = env_names();
     const auto learners = learner_names();
     names.insert(names.end(), learners.begin(), learners.end());
-    throw ConfigError({.key = "describe", .value = name,
-                       .why = "no such environment or learner (`cumarl list envs`, `list learners`)",
-                       .nearest = nearest_name(name, names)});
+    throw ConfigError(
+        {.key = "describe",
+         .value = name,
+         .why = "no such environment or learner (`cumarl list envs`, `list learners`)",
+         .nearest = nearest_name(name, names)});
   }
   d.json = {{"name", d.name}, {"kind", d.kind}, {"title", d.title}, {"source", d.source}};
   if (!d.actions.empty()) {

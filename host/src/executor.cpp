@@ -31,10 +31,10 @@ class CpuExecutor final : public Executor {
 
   std::unique_ptr<Arena> arena() override { return std::make_unique<HostArena>(); }
   std::byte* allocate(size_t bytes) override {
-    return static_cast<std::byte*>(::operator new(bytes + 1, std::align_val_t{64}));
+    return static_cast<std::byte*>(::operator new (bytes + 1, std::align_val_t{64}));
   }
   void release(std::byte* memory) noexcept override {
-    ::operator delete(memory, std::align_val_t{64});
+    ::operator delete (memory, std::align_val_t{64});
   }
   void copy_in(void* device, const void* host, size_t bytes) override {
     if (bytes > 0) std::memcpy(device, host, bytes);

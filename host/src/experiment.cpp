@@ -147,7 +147,8 @@ void CommonSettings::stop_fields(FieldVisitor& v) {
 }
 
 void CommonSettings::evaluation_fields(FieldVisitor& v) {
-  v("episodes", episodes, Bounds{1, 1e9}, "episode", "played to evaluate a run of an episodic game");
+  v("episodes", episodes, Bounds{1, 1e9}, "episode",
+    "played to evaluate a run of an episodic game");
   v("steps", steps, Bounds{1, 1e9}, "joint step",
     "played to evaluate a stochastic policy in an endless game");
 }

@@ -23,7 +23,6 @@ CpuVariant cpu_variant() {
   return CpuVariant::generic;
 }
 
-
 const char* cpu_variant_name() {
   switch (cpu_variant()) {
     case CpuVariant::x86_64_v3: return "x86_64_v3";

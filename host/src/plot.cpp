@@ -79,8 +79,8 @@ class Svg {
     out_ += fmt::format(
         "<text x=\"{:.2f}\" y=\"{:.2f}\" font-size=\"{:g}\" text-anchor=\"{}\" fill=\"{}\"{}{}>{}"
         "</text>\n",
-        p.x, p.y, style.size, style.anchor, style.color,
-        style.bold ? " font-weight=\"bold\"" : "", turn, escape(words));
+        p.x, p.y, style.size, style.anchor, style.color, style.bold ? " font-weight=\"bold\"" : "",
+        turn, escape(words));
   }
   std::string finish() const { return out_ + "</svg>\n"; }
 
@@ -300,8 +300,8 @@ void draw_histogram(Svg& svg, Panel& p, const CellResult& cell,
   const auto runs = static_cast<double>(cell.run_ids.size());
   for (size_t r = 0; r < cell.run_ids.size(); ++r) {
     const double v = cell.values[r * cell.columns.size() + column];
-    const auto bin = static_cast<size_t>(std::clamp((v - low) / kBin, 0.0,
-                                                    static_cast<double>(share.size() - 1)));
+    const auto bin = static_cast<size_t>(
+        std::clamp((v - low) / kBin, 0.0, static_cast<double>(share.size() - 1)));
     share[bin] += 1 / runs;
   }
   p.low_x = low;
@@ -342,8 +342,8 @@ void draw_impulse(Svg& svg, Panel& p, const CellResult& cell,
     const char* color;
     const char* words;
   };
-  constexpr Line kLines[] = {{"price_deviator", kOurs, "deviating firm"},
-                             {"price_rival", kRival, "its rival"}};
+  constexpr Line kLines[] = {{"price_deviator_as_published", kOurs, "deviating firm"},
+                             {"price_rival_as_published", kRival, "its rival"}};
   double low = 1e300;
   double high = -1e300;
   size_t points = 2;

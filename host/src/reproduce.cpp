@@ -311,8 +311,8 @@ void compare_quantile(const CellResult& cell, ReproduceRow& row) {
   const double variance = q * (1 - q) / static_cast<double>(row.n);
   row.ours = quantile_of(values, q);
   row.se = half_width(std::sqrt(variance));
-  row.tolerance = half_width(3 * std::sqrt(variance + q * (1 - q) /
-                                                          static_cast<double>(row.figure.runs)));
+  row.tolerance =
+      half_width(3 * std::sqrt(variance + q * (1 - q) / static_cast<double>(row.figure.runs)));
 }
 
 void compare_share(const CellResult& cell, ReproduceRow& row) {
@@ -346,9 +346,9 @@ void compare_share(const CellResult& cell, ReproduceRow& row) {
 constexpr const char* kGoldenHeader =
     "session,converged,ttc_episodes_of_25000,cycle_length,cycle_states,strategy_firm1,"
     "strategy_firm2";
-constexpr std::array<const char*, 6> kGoldenFields = {
-    "converged",    "ttc_episodes_of_25000", "cycle_length",
-    "cycle_states", "strategy_firm1",        "strategy_firm2"};
+constexpr std::array<const char*, 6> kGoldenFields = {"converged",      "ttc_episodes_of_25000",
+                                                      "cycle_length",   "cycle_states",
+                                                      "strategy_firm1", "strategy_firm2"};
 constexpr int kMaxSession = 10'000'000;
 
 /// One line of a golden file; states and prices as there, from 1.
@@ -430,8 +430,8 @@ class GoldenFile {
     s.converged = number<int>(parts[1], kGoldenFields[0], 0, 1);
     s.ttc = number<double>(parts[2], kGoldenFields[1], 0.0, 1e9);
     s.cycle_length = number<int>(parts[3], kGoldenFields[2], 1, kExactStates);
-    s.cycle_states = numbers(parts[4], kGoldenFields[3], static_cast<size_t>(s.cycle_length),
-                             kExactStates);
+    s.cycle_states =
+        numbers(parts[4], kGoldenFields[3], static_cast<size_t>(s.cycle_length), kExactStates);
     for (size_t i = 0; i < kExactFirms; ++i) {
       s.strategy[i] = numbers(parts[5 + i], kGoldenFields[4 + i], kExactStates, kExactPrices);
     }
@@ -524,8 +524,8 @@ std::string PublishedFigure::text() const {
     case Kind::point: return fmt::format("{}, point {}", name, point);
     case Kind::share: break;
   }
-  const std::string condition = given.empty() ? "" : fmt::format(" where {} = {}", given,
-                                                                 given_label);
+  const std::string condition =
+      given.empty() ? "" : fmt::format(" where {} = {}", given, given_label);
   return fmt::format("share of {} = {}{}", name, label, condition);
 }
 
@@ -565,8 +565,8 @@ std::string experiments_directory() {
   std::error_code error;
   if (const char* given = std::getenv("CUMARL_EXPERIMENTS"); given != nullptr && *given != '\0') {
     if (fs::is_directory(given, error)) return given;
-    throw ConfigError({"CUMARL_EXPERIMENTS", 0, "", "",
-                       std::string("\"") + given + "\" is not a folder", ""});
+    throw ConfigError(
+        {"CUMARL_EXPERIMENTS", 0, "", "", std::string("\"") + given + "\" is not a folder", ""});
   }
   for (const char* known : {CUMARL_SOURCE_EXPERIMENTS, CUMARL_INSTALLED_EXPERIMENTS}) {
     if (fs::is_directory(known, error)) return known;
@@ -705,8 +705,8 @@ std::string to_json(const Reproduction& r) {
   if (r.exact) {
     out["sessions"] = r.exact->sessions;
     out["identical"] = r.exact->identical;
-    out["first_difference"] = r.exact->first_difference.empty() ? Json(nullptr)
-                                                                : Json(r.exact->first_difference);
+    out["first_difference"] =
+        r.exact->first_difference.empty() ? Json(nullptr) : Json(r.exact->first_difference);
   }
   out["rows"] = Json::array();
   for (const ReproduceRow& row : r.rows) {

@@ -59,15 +59,15 @@ struct PublishedFigure {
   enum class Kind { mean, sd, quantile, share, point };
 
   Kind kind = Kind::mean;
-  std::string name;         ///< of the metric, share or curve
+  std::string name;  ///< of the metric, share or curve
   double value = 0;
-  uint64_t runs = 0;        ///< that the published figure rests on
-  double sd = kNone;        ///< published standard deviation over runs, of a mean
-  double tolerance = kNone; ///< stated, at `runs` runs or more
-  double rounding = 0;      ///< half a unit of the last published digit
-  double quantile = 0;      ///< which, from 0 to 1
-  int point = 0;            ///< of a curve
-  std::string label;        ///< of a share
+  uint64_t runs = 0;               ///< that the published figure rests on
+  double sd = kNone;               ///< published standard deviation over runs, of a mean
+  double tolerance = kNone;        ///< stated, at `runs` runs or more
+  double rounding = 0;             ///< half a unit of the last published digit
+  double quantile = 0;             ///< which, from 0 to 1
+  int point = 0;                   ///< of a curve
+  std::string label;               ///< of a share
   std::string given, given_label;  ///< share among the runs with this label; "": among all
 
   /// "profit_gain, 5% quantile", "nash_on_path = true, cycle_length = 1".
@@ -89,7 +89,7 @@ struct ReproduceRow {
   uint64_t n = 0;        ///< runs behind ours
   double tolerance = 0;  ///< infinite where n is too small to say anything
   bool ok = false;
-  std::string rule;      ///< where the tolerance comes from, in words
+  std::string rule;  ///< where the tolerance comes from, in words
   PublishedFigure figure;
 };
 
@@ -106,7 +106,7 @@ struct Reproduction {
   std::vector<ReproduceRow> rows;
   bool ok = false;  ///< every row is; false where it was interrupted
   double seconds = 0;
-  Result result;    ///< no cells for calvano2020-exact
+  Result result;  ///< no cells for calvano2020-exact
   std::optional<ExactComparison> exact;
 };
 

@@ -50,7 +50,8 @@ void add_cell(Json& out, const CellResult& cell) {
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path)
-      : path_(std::move(path)), partial_(path_.string() + ".partial"),
+      : path_(std::move(path)),
+        partial_(path_.string() + ".partial"),
         file_(std::fopen(partial_.c_str(), "wb")) {
     if (file_ == nullptr) fail();
   }
@@ -124,9 +125,9 @@ constexpr char kTablesMagic[8] = {'c', 'u', 'M', 'A', 'R', 'L', 'q', '1'};
 }  // namespace
 
 std::string to_json(const Result& result) {
-  Json out{{"experiment", result.experiment}, {"runs", result.runs},
-           {"converged", result.converged},   {"joint_steps", result.joint_steps},
-           {"seconds", result.seconds},       {"device", result.device},
+  Json out{{"experiment", result.experiment},  {"runs", result.runs},
+           {"converged", result.converged},    {"joint_steps", result.joint_steps},
+           {"seconds", result.seconds},        {"device", result.device},
            {"result_hash", result.result_hash}};
   if (result.cells.size() == 1 && result.cells[0].set.empty()) {
     add_cell(out, result.cells[0]);

@@ -40,13 +40,13 @@ std::vector<Group> group_cells(const Experiment& experiment) {
     const auto at = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
       return g.pair == cell.pair && g.shape == shape;
     });
-    Group& group = at != groups.end() ? *at : groups.emplace_back(Group{cell.pair, shape, {}, 0, {}});
+    Group& group =
+        at != groups.end() ? *at : groups.emplace_back(Group{cell.pair, shape, {}, 0, {}});
     const RunLayout& layout = cell.problem->layout();
     group.layout = {layout.cell_bytes, layout.state_bytes,
                     std::max(group.layout.memory_bytes, layout.memory_bytes)};
-    group.outcome_count =
-        std::max(group.outcome_count,
-                 kOutcomeHead + static_cast<uint32_t>(cell.problem->columns().size()));
+    group.outcome_count = std::max(
+        group.outcome_count, kOutcomeHead + static_cast<uint32_t>(cell.problem->columns().size()));
     group.cells.push_back(c);
   }
   return groups;
@@ -143,8 +143,8 @@ void summarise(const Problem& problem, const CellRows& rows, size_t width, CellR
   for (size_t r = 0; r < n; ++r) {
     for (const size_t c : kept) {
       const double value = rows.rows[r * width + c];
-      out.values.push_back(
-          c == 0 ? (value == static_cast<double>(RunStatus::converged) ? 1.0 : 0.0) : value);
+      out.values.push_back(c == 0 ? (value == static_cast<double>(RunStatus::converged) ? 1.0 : 0.0)
+                                  : value);
     }
   }
 }
@@ -155,8 +155,9 @@ class Reporter {
   explicit Reporter(std::function<void()> report)
       : report_(std::move(report)), thread_([this](const std::stop_token& stop) {
           std::unique_lock lock(mutex_);
-          while (!wake_.wait_for(lock, stop, std::chrono::milliseconds(100), [] { return false; }) &&
-                 !stop.stop_requested()) {
+          while (!wake_.wait_for(lock, stop, std::chrono::milliseconds(100), [] {
+            return false;
+          }) && !stop.stop_requested()) {
             report_();
           }
         }) {}
@@ -211,8 +212,8 @@ void Runner::Impl::run_group(const Group& group, std::vector<CellRows>& rows, Re
   {
     std::vector<std::byte> host(cells * group.layout.cell_bytes);
     for (size_t i = 0; i < cells; ++i) {
-      experiment.cells[group.cells[i]].problem->write_cell(
-          *arena, host.data() + i * group.layout.cell_bytes);
+      experiment.cells[group.cells[i]].problem->write_cell(*arena, host.data() +
+                                                                       i * group.layout.cell_bytes);
     }
     device.copy_in(cell_memory.data(), host.data(), host.size());
   }
@@ -323,21 +324,21 @@ Runner::Runner(const RunRequest& request) : impl_(new Impl) {
   }
   uint64_t slot_bytes = 0;
   for (const Group& group : impl.groups) {
-    plan.run_bytes = std::max<uint64_t>(plan.run_bytes,
-                                        group.layout.memory_bytes + group.layout.state_bytes);
-    slot_bytes = std::max<uint64_t>(slot_bytes, group.layout.memory_bytes +
-                                                    group.layout.state_bytes + sizeof(Slot) + 8 +
-                                                    group.outcome_count * sizeof(double));
+    plan.run_bytes =
+        std::max<uint64_t>(plan.run_bytes, group.layout.memory_bytes + group.layout.state_bytes);
+    slot_bytes =
+        std::max<uint64_t>(slot_bytes, group.layout.memory_bytes + group.layout.state_bytes +
+                                           sizeof(Slot) + 8 + group.outcome_count * sizeof(double));
   }
   const uint64_t memory = impl.executor->free_memory() / 10 * 9;
   if (slot_bytes > memory) {
-    throw ConfigError({.source = request.config_file.empty() ? request.config_name
-                                                             : request.config_file,
-                       .key = "env",
-                       .why = "the tables of one run take " + std::to_string(slot_bytes >> 20) +
-                              " MiB, and " + plan.device + " has " + std::to_string(memory >> 20) +
-                              " MiB free; fewer actions, agents or periods of memory make them "
-                              "smaller"});
+    throw ConfigError(
+        {.source = request.config_file.empty() ? request.config_name : request.config_file,
+         .key = "env",
+         .why = "the tables of one run take " + std::to_string(slot_bytes >> 20) + " MiB, and " +
+                plan.device + " has " + std::to_string(memory >> 20) +
+                " MiB free; fewer actions, agents or periods of memory make them "
+                "smaller"});
   }
   const uint64_t fits = memory / slot_bytes;
   plan.batch = request.batch > 0 ? request.batch : impl.executor->useful_batch();
@@ -395,8 +396,9 @@ Result Runner::run(const std::function<void(const Progress&)>& progress,
   {
     std::unique_ptr<Reporter> reporter;
     if (progress) {
-      reporter = std::make_unique<Reporter>(
-          [&] { progress({done.load(), impl_->plan.runs, steps.load(), since(begin)}); });
+      reporter = std::make_unique<Reporter>([&] {
+        progress({done.load(), impl_->plan.runs, steps.load(), since(begin)});
+      });
     }
     for (const Group& group : impl_->groups) {
       impl_->run_group(group, rows, result, steps, done, stop, impl_->executor->launch_budget(), 0);
@@ -406,7 +408,7 @@ Result Runner::run(const std::function<void(const Progress&)>& progress,
   result.interrupted = stop.load();
 
   const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> hash(XXH3_createState(),
-                                                                              XXH3_freeState);
+                                                                             XXH3_freeState);
   XXH3_128bits_reset(hash.get());
   for (size_t c = 0; c < rows.size(); ++c) {
     const Group& group = *std::find_if(impl_->groups.begin(), impl_->groups.end(), [&](auto& g) {
@@ -439,7 +441,8 @@ Result Runner::run(const std::function<void(const Progress&)>& progress,
   }
   const XXH128_hash_t digest = XXH3_128bits_digest(hash.get());
   char text[33];
-  std::snprintf(text, sizeof(text), "%016llx%016llx", static_cast<unsigned long long>(digest.high64),
+  std::snprintf(text, sizeof(text), "%016llx%016llx",
+                static_cast<unsigned long long>(digest.high64),
                 static_cast<unsigned long long>(digest.low64));
   result.result_hash = text;
   return result;

@@ -1,8 +1,10 @@
 #include "host/src/trace.hpp"
 
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "cumarl/error.hpp"
 #include "host/src/config.hpp"
@@ -35,8 +37,8 @@ class StateReader final : public StateVisitor {
     const Json& given = in_[key];
     const Json list = given.is_array() ? given : Json::array({given});
     if (list.size() != static_cast<size_t>(count)) {
-      fail(key, "must have " + std::to_string(count) + " values, not " +
-                    std::to_string(list.size()));
+      fail(key,
+           "must have " + std::to_string(count) + " values, not " + std::to_string(list.size()));
     }
     for (int i = 0; i < count; ++i) {
       if (!list[static_cast<size_t>(i)].is_number_integer()) fail(key, "must be whole numbers");
@@ -53,8 +55,10 @@ class StateReader final : public StateVisitor {
 };
 
 std::string slurp(const std::string& path) {
+  std::error_code ignored;
   std::ifstream file(path);
-  if (!file) throw ConfigError({.source = path, .why = "cannot be read"});
+  if (!file || std::filesystem::is_directory(path, ignored))
+    throw ConfigError({.source = path, .why = "cannot be read"});
   std::string text{std::istreambuf_iterator<char>(file), {}};
   if (file.bad()) throw ConfigError({.source = path, .why = "cannot be read"});
   return text;
@@ -64,7 +68,8 @@ void read_state(const std::string& path, EnvPlay& play) {
   const std::string text = slurp(path);
   const Json first = Json::parse(text.substr(0, text.find('\n')), nullptr, false);
   const Json whole = first.is_discarded() ? Json::parse(text, nullptr, false) : first;
-  if (!whole.is_object()) throw ConfigError({.source = path, .line = 1, .why = "is no JSON object"});
+  if (!whole.is_object())
+    throw ConfigError({.source = path, .line = 1, .why = "is no JSON object"});
   const Json& state = whole.contains("state") ? whole["state"] : whole;
   StateReader reader(state, path);
   try {
@@ -77,8 +82,7 @@ void read_state(const std::string& path, EnvPlay& play) {
 /// Joint actions from a file, checked against the environment.
 std::vector<std::vector<int>> read_actions(const std::string& path, const EnvPlay& play) {
   std::vector<std::vector<int>> actions;
-  std::ifstream file(path);
-  if (!file) throw ConfigError({.source = path, .why = "cannot be read"});
+  std::istringstream file(slurp(path));
   int line = 0;
   for (std::string text; std::getline(file, text);) {
     ++line;
@@ -93,7 +97,8 @@ std::vector<std::vector<int>> read_actions(const std::string& path, const EnvPla
       const auto agent = static_cast<int>(joint.size());
       if (error != std::errc{} || agent >= play.agents() || action < 0 ||
           action >= play.actions(agent)) {
-        throw ConfigError({.source = path, .line = line,
+        throw ConfigError({.source = path,
+                           .line = line,
                            .why = agent >= play.agents()
                                       ? "more than " + std::to_string(play.agents()) + " actions"
                                       : "action " + std::to_string(agent) +
@@ -104,10 +109,12 @@ std::vector<std::vector<int>> read_actions(const std::string& path, const EnvPla
       at = after;
       while (at < end && (*at == ' ' || *at == '\r')) ++at;
       if (at == end) break;
-      if (*at++ != ',') throw ConfigError({.source = path, .line = line, .why = "expected a comma"});
+      if (*at++ != ',')
+        throw ConfigError({.source = path, .line = line, .why = "expected a comma"});
     }
     if (joint.size() != static_cast<size_t>(play.agents())) {
-      throw ConfigError({.source = path, .line = line,
+      throw ConfigError({.source = path,
+                         .line = line,
                          .why = "must have one action an agent, " + std::to_string(play.agents())});
     }
     actions.push_back(std::move(joint));

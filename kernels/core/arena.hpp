@@ -32,11 +32,11 @@ class Arena {
 class HostArena : public Arena {
  private:
   struct Free {
-    void operator()(std::byte* block) const { ::operator delete(block, std::align_val_t{64}); }
+    void operator()(std::byte* block) const { ::operator delete (block, std::align_val_t{64}); }
   };
 
   const void* store_bytes(const void* bytes, std::size_t count) override {
-    auto* block = static_cast<std::byte*>(::operator new(count + 1, std::align_val_t{64}));
+    auto* block = static_cast<std::byte*>(::operator new (count + 1, std::align_val_t{64}));
     blocks_.emplace_back(block);
     if (count > 0) std::memcpy(block, bytes, count);
     return block;

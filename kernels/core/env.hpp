@@ -16,9 +16,9 @@ enum class Family { matrix, pricing, gridworld };
 
 /// Shown by `cumarl list` and `cumarl describe`.
 struct EnvFacts {
-  const char* name;          ///< the name in config files
-  const char* title;         ///< one line
-  const char* source;        ///< paper or package, with the version
+  const char* name;    ///< the name in config files
+  const char* title;   ///< one line
+  const char* source;  ///< paper or package, with the version
   Family family;
   const char* actions;       ///< meaning of the action numbers
   const char* observations;  ///< meaning of the observation

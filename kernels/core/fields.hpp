@@ -68,8 +68,8 @@ class FieldVisitor {
   /// One number for all agents, or a list with one number an agent.
   virtual void operator()(const char* key, std::vector<double>& value, Bounds bounds,
                           const char* unit, const char* text) = 0;
-  virtual void operator()(const char* key, std::vector<int>& value, Bounds bounds,
-                          const char* unit, const char* text) = 0;
+  virtual void operator()(const char* key, std::vector<int>& value, Bounds bounds, const char* unit,
+                          const char* text) = 0;
   virtual void operator()(const char* key, Tensor& value, const char* unit, const char* text) = 0;
   virtual void choice(const char* key, Choice& value, std::initializer_list<const char*> names,
                       const char* text) = 0;

@@ -51,8 +51,7 @@ class CudaBackend {
     CUMARL_CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
   }
   /// Borrows the caller's stream, which belongs to `device` and outlives this object.
-  CudaBackend(int device, cudaStream_t stream)
-      : device_(device), stream_(stream), owns_(false) {}
+  CudaBackend(int device, cudaStream_t stream) : device_(device), stream_(stream), owns_(false) {}
   CudaBackend(CudaBackend&& other) noexcept
       : device_(other.device_), stream_(other.stream_), owns_(std::exchange(other.owns_, false)) {}
   CudaBackend& operator=(CudaBackend&& other) noexcept {
@@ -125,8 +124,7 @@ template <class F>
 void launch(const CudaBackend& backend, uint64_t n, F f) {
   if (n == 0) return;
   const CudaDeviceScope scope(backend.device());
-  const auto processors =
-      static_cast<uint64_t>(backend.attribute(cudaDevAttrMultiProcessorCount));
+  const auto processors = static_cast<uint64_t>(backend.attribute(cudaDevAttrMultiProcessorCount));
   int threads = CudaLaunchPolicy::kThreads;
   while (threads > 32 && grid_blocks(n, threads) < processors) threads /= 2;
   launch_kernel<F><<<grid_blocks(n, threads), threads, 0, backend.stream()>>>(f, n);
@@ -139,8 +137,7 @@ struct CudaTeamOf {
   using type = CudaTile<TeamSize>;
 };
 template <int TeamSize>
-  requires(TeamSize > 32)
-struct CudaTeamOf<TeamSize> {
+requires(TeamSize > 32) struct CudaTeamOf<TeamSize> {
   using type = CudaBlock<TeamSize>;
 };
 
@@ -152,8 +149,7 @@ inline constexpr int kCudaTeamBlocks =
     (CudaLaunchPolicy::kResident - 1) / kCudaTeamThreads<TeamSize> + 1;
 
 template <int TeamSize, class F>
-__global__ void __launch_bounds__(kCudaTeamThreads<TeamSize>,
-                                  kCudaTeamBlocks<TeamSize>)
+__global__ void __launch_bounds__(kCudaTeamThreads<TeamSize>, kCudaTeamBlocks<TeamSize>)
     launch_teams_kernel(const __grid_constant__ F f, uint64_t n, size_t scratch_stride) {
   extern __shared__ __align__(128) std::byte cumarl_scratch[];
   const auto team = CudaTeamOf<TeamSize>::type::here();
@@ -188,16 +184,15 @@ CudaTeamGrid team_grid(const CudaBackend& backend, uint64_t n, size_t scratch_by
     CUMARL_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
                                            cudaSharedmemCarveoutMaxShared));
   }
-  const auto processors =
-      static_cast<uint64_t>(backend.attribute(cudaDevAttrMultiProcessorCount));
+  const auto processors = static_cast<uint64_t>(backend.attribute(cudaDevAttrMultiProcessorCount));
   int teams = kCudaTeamThreads<TeamSize> / TeamSize;
   while (teams > 1 && grid_blocks(n, teams) < processors) teams /= 2;
   for (; teams > 0; teams /= 2) {
     const size_t scratch = static_cast<size_t>(teams) * best.stride;
     if (scratch > most) continue;
     int blocks = 0;
-    CUMARL_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(
-        &blocks, kernel, teams * TeamSize, scratch));
+    CUMARL_CUDA_CHECK(
+        cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, teams * TeamSize, scratch));
     const uint64_t capacity = processors * static_cast<uint64_t>(blocks * teams);
     if (capacity > best.capacity) {
       best.teams = teams;
@@ -218,8 +213,9 @@ void launch_teams(const CudaBackend& backend, uint64_t n, size_t scratch_bytes, 
   const CudaTeamGrid grid = team_grid<TeamSize, Align, F>(backend, n, scratch_bytes);
   if (grid.teams == 0) {
     throw CudaError("launch_teams", __FILE__, __LINE__,
-                    std::to_string(scratch_bytes) + " bytes are more than the shared memory of a "
-                                                    "block");
+                    std::to_string(scratch_bytes) +
+                        " bytes are more than the shared memory of a "
+                        "block");
   }
   const CudaDeviceScope scope(backend.device());
   launch_teams_kernel<TeamSize, F>

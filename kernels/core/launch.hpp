@@ -59,9 +59,10 @@ void launch_teams(const CpuBackend& backend, uint64_t n, size_t scratch_bytes, F
       [](void* context, int) {
         auto& shared = *static_cast<Job*>(context);
         auto* scratch = static_cast<std::byte*>(
-            ::operator new(shared.scratch_bytes + 1, std::align_val_t{64}));
-        for (uint64_t i = shared.next++; i < shared.n; i = shared.next++) shared.f(SerialTeam{}, i, scratch);
-        ::operator delete(scratch, std::align_val_t{64});
+            ::operator new (shared.scratch_bytes + 1, std::align_val_t{64}));
+        for (uint64_t i = shared.next++; i < shared.n; i = shared.next++)
+          shared.f(SerialTeam{}, i, scratch);
+        ::operator delete (scratch, std::align_val_t{64});
       },
       &job);
 }

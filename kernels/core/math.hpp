@@ -36,7 +36,7 @@ CUMARL_HD inline double portable_exp(double x) {
   return e * std::bit_cast<double>(static_cast<uint64_t>(exponent + 1023) << 52);
 }
 
-/// ln x for positive normal x; error below 2 ulp. -inf for 0, NaN for negative x.
+/// ln x for positive normal x; error below 2.5 ulp (worst found 2.0). -inf for 0, NaN for negative x.
 /// Method: x = 2^n m, m in [sqrt(1/2), sqrt 2], ln m = 2 atanh(z), z = (m-1)/(m+1), to z^23.
 CUMARL_HD inline double portable_log(double x) {
   if (!(x > 0.0)) {

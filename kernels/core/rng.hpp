@@ -50,8 +50,8 @@ struct RunKey {
 
 /// The 128-bit counter: step (48 bits) | stream (4 bits) | block (12 bits) | run (64 bits).
 CUMARL_HD CUMARL_INLINE Philox philox(RunKey key, uint64_t step, Stream stream, uint32_t block) {
-  const uint32_t c1 = (static_cast<uint32_t>(step >> 32) << 16) |
-                      (static_cast<uint32_t>(stream) << 12) | block;
+  const uint32_t c1 =
+      (static_cast<uint32_t>(step >> 32) << 16) | (static_cast<uint32_t>(stream) << 12) | block;
   return Philox::block(static_cast<uint32_t>(step), c1, static_cast<uint32_t>(key.run),
                        static_cast<uint32_t>(key.run >> 32), static_cast<uint32_t>(key.seed),
                        static_cast<uint32_t>(key.seed >> 32));

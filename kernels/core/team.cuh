@@ -22,8 +22,8 @@ class CudaTile {
   __device__ static CudaTile here() {
     CudaTile tile;
     tile.rank_ = static_cast<int>(threadIdx.x) & (N - 1);
-    tile.mask_ = N == 32 ? 0xFFFFFFFFu
-                         : ((1u << (N % 32)) - 1u) << (threadIdx.x & 31u & ~unsigned{N - 1});
+    tile.mask_ =
+        N == 32 ? 0xFFFFFFFFu : ((1u << (N % 32)) - 1u) << (threadIdx.x & 31u & ~unsigned{N - 1});
     return tile;
   }
 
@@ -53,9 +53,8 @@ class CudaTile {
  private:
   template <class T, class Op>
   __device__ CUMARL_INLINE T reduce(T value, Op op) const {
-    return reduction::butterfly<N>(rank_, value, op, [this](T mine, int m) {
-      return __shfl_xor_sync(mask_, mine, m, N);
-    });
+    return reduction::butterfly<N>(
+        rank_, value, op, [this](T mine, int m) { return __shfl_xor_sync(mask_, mine, m, N); });
   }
 
   int rank_;

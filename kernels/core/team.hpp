@@ -40,8 +40,8 @@ struct Sum {
 };
 
 /// The reduction over N = 2^k lanes, as one of them sees it: after the exchange of mask m it holds
-/// the result of its 2m lanes. `exchange(value, m)` gives lane `rank ^ m` the value and returns that
-/// lane's. The same code for shuffles and for threads.
+/// the result of its 2m lanes. `exchange(value, m)` gives lane `rank ^ m` the value and returns
+/// that lane's. The same code for shuffles and for threads.
 template <int N, class T, class Op, class Exchange>
 CUMARL_HD CUMARL_INLINE T butterfly(int rank, T value, Op op, Exchange exchange) {
   for (int m = 1; m < N; m *= 2) {

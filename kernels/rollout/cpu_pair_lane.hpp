@@ -23,8 +23,8 @@ class PairLane : public Lane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Ac
   using Base = Lane<Env, L, Shape<2, Actions>, SerialTeam, CpuRolloutPolicy::kChunk>;
   static_assert(row_stride(Actions) == 16);
   static constexpr uint32_t kHistories = Actions * Actions;
-  static constexpr uint32_t kTable1 = kHistories * 64;    ///< agent 1's table in the run's memory
-  static constexpr uint32_t kSeen = 2 * kTable1;          ///< the greedy actions seen last
+  static constexpr uint32_t kTable1 = kHistories * 64;  ///< agent 1's table in the run's memory
+  static constexpr uint32_t kSeen = 2 * kTable1;        ///< the greedy actions seen last
 
  public:
   static constexpr bool kUnrolled = true;
@@ -34,8 +34,9 @@ class PairLane : public Lane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Ac
     for (uint32_t c = 0; c < r.cell_count; ++c) {
       const auto& cell =
           *reinterpret_cast<const typename Base::CellT*>(r.cells + c * r.layout.cell_bytes);
-      if (cell.table_at[1] != kTable1 || cell.watch_at != kSeen || cell.env.memory != 1 || cell.env.horizon != 0 || cell.env.payoffs == nullptr ||
-          cell.stop.stable_periods == 0 || cell.agents != 2) {
+      if (cell.table_at[1] != kTable1 || cell.watch_at != kSeen || cell.env.memory != 1 ||
+          cell.env.horizon != 0 || cell.env.payoffs == nullptr || cell.stop.stable_periods == 0 ||
+          cell.agents != 2) {
         return false;
       }
       for (int i = 0; i < 2; ++i) {
@@ -80,9 +81,8 @@ class PairLane : public Lane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Ac
     const __m256i change = _mm256_srli_epi64(
         _mm256_add_epi64(_mm256_mul_epi32(error, alpha_), _mm256_set1_epi64x(int64_t{1} << 31)),
         32);
-    const __m256i now =
-        _mm256_or_si256(_mm256_slli_epi32(_mm256_add_epi32(cost, change), 4),
-                        _mm256_and_si256(was, _mm256_set1_epi32(15)));
+    const __m256i now = _mm256_or_si256(_mm256_slli_epi32(_mm256_add_epi32(cost, change), 4),
+                                        _mm256_and_si256(was, _mm256_set1_epi32(15)));
     const __m128i now1 = _mm256_extracti128_si256(now, 1);
     _mm_storeu_si32(entry0, _mm256_castsi256_si128(now));
     _mm_storeu_si32(entry1, now1);
@@ -90,8 +90,8 @@ class PairLane : public Lane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Ac
     if (next == here_) {
       // Fixed28::patched, for both agents: the row's best after its own entry moved
       const __m256i better = _mm256_min_epu32(best, now);
-      const __m256i lost = _mm256_andnot_si256(_mm256_cmpeq_epi32(better, now),
-                                               _mm256_cmpeq_epi32(best, was));
+      const __m256i lost =
+          _mm256_andnot_si256(_mm256_cmpeq_epi32(better, now), _mm256_cmpeq_epi32(best, was));
       best = better;
       if ((_mm256_movemask_epi8(lost) & 0x000F000F) != 0) {
         best = rescan(next, a0, a1, now);
@@ -166,8 +166,9 @@ class PairLane : public Lane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Ac
 };
 
 template <class Stage, int Actions>
-  requires(row_stride(Actions) == 16)
-struct CpuLane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Actions>>, Shape<2, Actions>> {
+requires(row_stride(Actions) ==
+         16) struct CpuLane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Actions>>,
+                            Shape<2, Actions>> {
   using type = PairLane<Stage, Actions>;
   static bool applies(const Rollout& r) { return type::applies(r); }
 };

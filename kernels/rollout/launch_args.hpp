@@ -52,10 +52,10 @@ struct Rollout {
   uint32_t outcome_count;
   RunLayout layout;
   uint64_t seed;
-  uint64_t budget;                    ///< joint steps each run may advance in this launch
-  uint32_t* finished;                 ///< [slots] set to 1 when the run has ended
-  std::atomic<uint64_t>* progress;    ///< joint steps done; CPU only
-  const std::atomic<bool>* interrupt; ///< leave soon when true; CPU only
+  uint64_t budget;                     ///< joint steps each run may advance in this launch
+  uint32_t* finished;                  ///< [slots] set to 1 when the run has ended
+  std::atomic<uint64_t>* progress;     ///< joint steps done; CPU only
+  const std::atomic<bool>* interrupt;  ///< leave soon when true; CPU only
 };
 
 /// The compiled loops of a pair and shape on one backend.

@@ -107,11 +107,11 @@ class Lane {
   CUMARL_HD CUMARL_INLINE void step(int k) {
     const int n = agents();
     const uint64_t now = t_ + static_cast<uint64_t>(k);
-    int action[kAgents] = {};
-    float reward[kAgents] = {};
+    int action[Env::kMaxAgents] = {};  // as long as environments may count on
+    float reward[Env::kMaxAgents] = {};
     for (int i = 0; i < n; ++i) {
-      action[i] = static_cast<int>(L::act(cell_->learner[i], table(i), cursor_[i],
-                                          {keep_[i][k], forced_[i][k]}, now));
+      action[i] = static_cast<int>(
+          L::act(cell_->learner[i], table(i), cursor_[i], {keep_[i][k], forced_[i][k]}, now));
     }
     Rng rng(key_, now, Stream::dynamics);
     const Episode episode = Env::step(cell_->env, env_, action, reward, rng);
@@ -165,8 +165,8 @@ class Lane {
   CUMARL_HD CUMARL_INLINE void arrive_all(typename L::Cursor* cursor) const {
     const int n = agents();
     for (int i = 0; i < n; ++i) {
-      cursor[i] = L::arrive(team_, cell_->learner[i], table(i),
-                            Env::observe_index(cell_->env, env_, i));
+      cursor[i] =
+          L::arrive(team_, cell_->learner[i], table(i), Env::observe_index(cell_->env, env_, i));
     }
   }
 
@@ -188,9 +188,10 @@ class Lane {
   }
 
   CUMARL_HD CUMARL_INLINE uint8_t& seen(int i) const {
-    return reinterpret_cast<uint8_t*>(memory_ + cell_->watch_at)
-        [static_cast<size_t>(cursor_[i].observation) * static_cast<size_t>(agents()) +
-         static_cast<size_t>(i)];
+    return reinterpret_cast<uint8_t*>(memory_ +
+                                      cell_->watch_at)[static_cast<size_t>(cursor_[i].observation) *
+                                                           static_cast<size_t>(agents()) +
+                                                       static_cast<size_t>(i)];
   }
 
   /// Exploration words [first, first + count) of the run.
@@ -241,8 +242,8 @@ class Lane {
 template <class Env, class L, class Team>
 CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
   const Slot place = r.slots[slot];
-  const auto& cell = *reinterpret_cast<const Cell<Env, L>*>(r.cells +
-                                                            place.cell * r.layout.cell_bytes);
+  const auto& cell =
+      *reinterpret_cast<const Cell<Env, L>*>(r.cells + place.cell * r.layout.cell_bytes);
   std::byte* memory = r.memory + slot * r.layout.memory_bytes;
   const RunKey key{r.seed, place.run};
   // what no table and no watch covers is zero, so that digests of the memory are defined
@@ -267,8 +268,10 @@ CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
         for (uint32_t o = 0; o < Env::observations(cell.env, i); ++o) {
           const auto cursor = L::arrive(team, cell.learner[i], memory + cell.table_at[i], o);
           const auto action = static_cast<uint8_t>(L::greedy(cursor));
-          team.once([&] { seen[static_cast<size_t>(o) * static_cast<size_t>(cell.agents) +
-                               static_cast<size_t>(i)] = action; });
+          team.once([&] {
+            seen[static_cast<size_t>(o) * static_cast<size_t>(cell.agents) +
+                 static_cast<size_t>(i)] = action;
+          });
         }
       }
     }
@@ -298,8 +301,8 @@ class Policy {
     for (int i = 0; i < cell_.agents; ++i) {
       const auto cursor = L::arrive(SerialTeam{}, cell_.learner[i], memory_ + cell_.table_at[i],
                                     Env::observe_index(p, s, i));
-      actions[i] = static_cast<int>(
-          L::evaluate(cell_.learner[i], cursor, kDeterministic ? 0 : rng.word()));
+      actions[i] =
+          static_cast<int>(L::evaluate(cell_.learner[i], cursor, kDeterministic ? 0 : rng.word()));
     }
   }
   CUMARL_HD double discount(int agent) const { return L::discount(cell_.learner[agent]); }
@@ -314,8 +317,7 @@ class Policy {
 
 /// Evaluation of episodic environments: mean return and length over `evaluation.episodes`.
 template <class Env, class PolicyT, class Sink>
-CUMARL_HD void evaluate_episodes(const typename Env::Params& p, const PolicyT& policy,
-                                 Sink& sink) {
+CUMARL_HD void evaluate_episodes(const typename Env::Params& p, const PolicyT& policy, Sink& sink) {
   const int n = Env::agents(p);
   double total[Env::kMaxAgents] = {};
   uint64_t t = 0;
@@ -364,8 +366,8 @@ CUMARL_HD inline uint64_t digest(const std::byte* bytes, uint64_t count, uint64_
 template <class Env, class L>
 CUMARL_HD void finish_run(const Rollout& r, uint32_t slot) {
   const Slot place = r.slots[slot];
-  const auto& cell = *reinterpret_cast<const Cell<Env, L>*>(r.cells +
-                                                            place.cell * r.layout.cell_bytes);
+  const auto& cell =
+      *reinterpret_cast<const Cell<Env, L>*>(r.cells + place.cell * r.layout.cell_bytes);
   const auto& state =
       *reinterpret_cast<const RunState<Env>*>(r.states + slot * r.layout.state_bytes);
   std::byte* memory = r.memory + slot * r.layout.memory_bytes;

@@ -55,7 +55,7 @@ struct Exploration {
   Schedule schedule;
   double start;
   double end;
-  double rate;      ///< decay rate, or the line's slope
+  double rate;  ///< decay rate, or the line's slope
   uint32_t actions;
   float power[2 * kPeriod];  ///< exp(-rate (k mod kPeriod)), twice, to be read across a boundary
   double leap[kPeriod];      ///< exp(-rate kPeriod k)
@@ -77,9 +77,8 @@ struct Exploration {
     }
     e.start = c.start;
     e.end = c.end;
-    e.rate = e.schedule == kExponential
-                 ? c.decay_rate
-                 : (c.start - c.end) / static_cast<double>(c.decay_steps);
+    e.rate = e.schedule == kExponential ? c.decay_rate
+                                        : (c.start - c.end) / static_cast<double>(c.decay_steps);
     e.actions = static_cast<uint32_t>(actions);
     for (int k = 0; k < 2 * kPeriod; ++k) {
       e.power[k] = static_cast<float>(portable_exp(-e.rate * (k % kPeriod)));
@@ -114,9 +113,9 @@ struct Exploration {
   /// Epsilon or temperature at step t.
   CUMARL_HD float at(uint64_t t) const {
     Memo memo;
-    return schedule == kLinear ? line(t)
-                               : continued(anchor(t / kPeriod, memo), power[t % kPeriod],
-                                           static_cast<float>(end));
+    return schedule == kLinear
+               ? line(t)
+               : continued(anchor(t / kPeriod, memo), power[t % kPeriod], static_cast<float>(end));
   }
 
   /// The epsilon-greedy decision for a random word.

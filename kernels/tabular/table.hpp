@@ -53,8 +53,9 @@ struct FloatTable {
   static Codec codec(ValueRange, double gamma) { return {static_cast<Real>(gamma)}; }
   static Rate rate(double alpha) { return static_cast<Real>(alpha); }
 
+  /// Adding zero keeps -0 out: teams of different sizes would disagree on the sign of a tie.
   CUMARL_HD static Entry encode(const Codec&, double value, uint32_t) {
-    return static_cast<Real>(value);
+    return static_cast<Real>(value) + Real{0};
   }
   CUMARL_HD static double decode(const Codec&, Entry entry) { return static_cast<double>(entry); }
   CUMARL_HD static Entry pad() { return -static_cast<Real>(__builtin_huge_val()); }
@@ -90,7 +91,7 @@ struct FloatTable {
   }
   CUMARL_HD static CUMARL_INLINE bool is_loss(Error error) { return error < 0; }
   CUMARL_HD static CUMARL_INLINE Entry moved(Entry entry, uint32_t, Rate rate, Error error) {
-    return entry + rate * error;
+    return entry + rate * error + Real{0};
   }
   /// The row's best after entry `a` went from `was` to `now`, if that can be told without reading
   /// the row; otherwise `known` comes back false.
@@ -136,8 +137,12 @@ struct Fixed28 {
     const double high = range.high + 1e-6 * width;
     const double unit = (high - low) / kUnits;
     // cost(r + gamma v) = (high - r - gamma (high - unit cost(v))) / unit
-    return {static_cast<float>(1.0 / unit), static_cast<float>(high * (1.0 - gamma) / unit),
-            static_cast<float>(high / unit), rate(gamma), high, unit};
+    return {static_cast<float>(1.0 / unit),
+            static_cast<float>(high * (1.0 - gamma) / unit),
+            static_cast<float>(high / unit),
+            rate(gamma),
+            high,
+            unit};
   }
   static Rate rate(double alpha) {
     const double fraction = alpha * 4294967296.0 + 0.5;
@@ -174,8 +179,7 @@ struct Fixed28 {
   }
   CUMARL_HD static CUMARL_INLINE Error error(const Codec& codec, Entry entry, float reward,
                                              const Best& next) {
-    const auto following =
-        static_cast<int32_t>((uint64_t{next.word >> 4} * codec.gamma) >> 32);
+    const auto following = static_cast<int32_t>((uint64_t{next.word >> 4} * codec.gamma) >> 32);
     return static_cast<int32_t>(entry >> 4) - (reward_cost(codec, reward) + following);
   }
   CUMARL_HD static CUMARL_INLINE Error final_error(const Codec& codec, Entry entry, float reward) {
@@ -183,8 +187,7 @@ struct Fixed28 {
            static_cast<int32_t>(codec.final_offset - reward * codec.scale);
   }
   CUMARL_HD static CUMARL_INLINE Error error_to(const Codec& codec, Entry entry, double target) {
-    return static_cast<int32_t>(entry >> 4) -
-           static_cast<int32_t>(encode(codec, target, 0) >> 4);
+    return static_cast<int32_t>(entry >> 4) - static_cast<int32_t>(encode(codec, target, 0) >> 4);
   }
   CUMARL_HD static CUMARL_INLINE bool is_loss(Error error) { return error < 0; }
   /// Rounds half up in cost; |change| <= |error|.

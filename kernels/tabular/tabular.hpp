@@ -128,8 +128,8 @@ struct Tabular {
 
   /// Comes to an observation: reads its row.
   template <class Team>
-  CUMARL_HD static CUMARL_INLINE Cursor arrive(const Team& team, const Params& p,
-                                               std::byte* memory, uint32_t observation) {
+  CUMARL_HD static CUMARL_INLINE Cursor arrive(const Team& team, const Params& p, std::byte* memory,
+                                               uint32_t observation) {
     return {observation, Table::scan(team, row(p, memory, observation), scan_width(p))};
   }
 
@@ -237,8 +237,8 @@ struct Tabular {
       return p.initial[offset + static_cast<uint64_t>(a)];
     }
     if (p.init == InitKind::constant) return p.init_low;
-    const uint64_t index = uint64_t{s} * static_cast<uint64_t>(p.row_actions()) +
-                           static_cast<uint64_t>(a);
+    const uint64_t index =
+        uint64_t{s} * static_cast<uint64_t>(p.row_actions()) + static_cast<uint64_t>(a);
     const Philox block = philox(key, index, Stream::init, static_cast<uint32_t>(agent));
     return p.init_low + unit_double(block.x0) * p.init_width;
   }

@@ -25,17 +25,17 @@ namespace cumarl {
 
 /// What to run, and on what.
 struct RunRequest {
-  std::string config_file;              ///< a TOML file; or
-  std::string config_text;              ///< its text, called `config_name` in messages
+  std::string config_file;  ///< a TOML file; or
+  std::string config_text;  ///< its text, called `config_name` in messages
   std::string config_name = "config";
-  std::vector<std::string> sets;        ///< "key.path=value", in order
-  std::optional<int64_t> runs;          ///< instead of experiment.runs
-  std::optional<int64_t> seed;          ///< instead of experiment.seed
-  std::string device = "auto";          ///< auto, cpu, cuda, cuda:I
-  int threads = 0;                      ///< CPU threads; 0: all
-  uint64_t batch = 0;                   ///< runs in memory at a time; 0: as many as are useful
-  uint64_t shard = 0, shards = 1;       ///< which part of the runs: [shard/shards, (shard+1)/shards)
-  bool keep_tables = false;             ///< fill Result::tables
+  std::vector<std::string> sets;   ///< "key.path=value", in order
+  std::optional<int64_t> runs;     ///< instead of experiment.runs
+  std::optional<int64_t> seed;     ///< instead of experiment.seed
+  std::string device = "auto";     ///< auto, cpu, cuda, cuda:I
+  int threads = 0;                 ///< CPU threads; 0: all
+  uint64_t batch = 0;              ///< runs in memory at a time; 0: as many as are useful
+  uint64_t shard = 0, shards = 1;  ///< which part of the runs: [shard/shards, (shard+1)/shards)
+  bool keep_tables = false;        ///< fill Result::tables
 };
 
 /// What a run will take.
@@ -43,12 +43,12 @@ struct Plan {
   std::string experiment;
   std::string device;
   uint64_t cells = 1;
-  uint64_t runs = 0;              ///< over all cells, of this shard
+  uint64_t runs = 0;  ///< over all cells, of this shard
   uint64_t batch = 0;
-  uint64_t table_bytes = 0;       ///< learner tables of a run, without padding (largest cell)
-  uint64_t run_bytes = 0;         ///< memory of a run (largest cell)
-  uint64_t memory_bytes = 0;      ///< of the whole batch with parameters and results
-  uint64_t steps_at_most = 0;     ///< joint steps if no run converged; saturates
+  uint64_t table_bytes = 0;    ///< learner tables of a run, without padding (largest cell)
+  uint64_t run_bytes = 0;      ///< memory of a run (largest cell)
+  uint64_t memory_bytes = 0;   ///< of the whole batch with parameters and results
+  uint64_t steps_at_most = 0;  ///< joint steps if no run converged; saturates
 };
 
 /// Distribution of a metric over runs. Quantiles interpolate linearly (type 7 of Hyndman and Fan).
@@ -62,8 +62,8 @@ struct CellResult {
   std::vector<std::pair<std::string, std::string>> set;  ///< what the sweep set, as TOML text
   uint64_t runs = 0, converged = 0, joint_steps = 0;
   std::map<std::string, Statistic> metrics;
-  std::map<std::string, std::map<std::string, double>> shares;     ///< label -> share of runs
-  std::map<std::string, std::vector<Statistic>> curves;            ///< point by point
+  std::map<std::string, std::map<std::string, double>> shares;  ///< label -> share of runs
+  std::map<std::string, std::vector<Statistic>> curves;         ///< point by point
   /// Raw values: one name a column, one row a run, in the order of run ids.
   std::vector<std::string> columns;
   std::vector<uint64_t> run_ids;
@@ -73,9 +73,9 @@ struct CellResult {
 struct Result {
   std::string experiment, device;
   uint64_t runs = 0, converged = 0, joint_steps = 0;
-  double seconds = 0;       ///< of the rollout, without start-up
-  bool interrupted = false; ///< then only runs that had ended are in it
-  std::string result_hash;  ///< over every run's outcome, state and tables
+  double seconds = 0;        ///< of the rollout, without start-up
+  bool interrupted = false;  ///< then only runs that had ended are in it
+  std::string result_hash;   ///< over every run's outcome, state and tables
   std::vector<CellResult> cells;
   /// With keep_tables: values of every run [agents][observations][actions], in the order of runs.
   std::vector<std::vector<double>> tables;
