@@ -14,7 +14,7 @@ endif()
 
 # g++ 12 sees uninitialised values in its own AVX-512 intrinsics once they are inlined.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  set(CUMARL_KERNEL_FLAGS -Wno-maybe-uninitialized)
+  set(CUMARL_KERNEL_FLAGS -Wno-maybe-uninitialized -Wno-uninitialized)
 endif()
 
 # Lines of a .def file as "a;b" lists joined by "|".

@@ -259,7 +259,7 @@ case("--out under a file", [*RUN, "--out", "{d}/good.toml/results"],
 
 # ---- usage -------------------------------------------------------------------------------------
 case("no command", [], ["subcommand"], usage=True)
-case("unknown command", ["rnu", "x.toml"], ["rnu"], usage=True)
+case("unknown command", ["rnu", "x.toml"], ["rnu", 'did you mean "run"'])
 case("unknown option", [*RUN, "--runz", "3"], ["--runz"], usage=True, files=GOOD)
 case("run without a file", ["run"], ["CONFIG"], usage=True)
 case("option without its value", [*RUN, "--seed"], ["--seed"], usage=True, files=GOOD)

@@ -170,13 +170,14 @@ TEST(ReproduceCompare, Quantile) {
   const ReproduceRow row = compare(cell, f);
   EXPECT_NEAR(row.ours, 25, 1e-12);
   EXPECT_NEAR(row.se, 100 * std::sqrt(0.25 * 0.75 / 101), 1e-12);
-  // 3 sqrt(2 q (1-q) / 101) = 0.183: both ends are inside
   EXPECT_NEAR(row.tolerance, 300 * std::sqrt(2 * 0.25 * 0.75 / 101), 1e-12);
   EXPECT_TRUE(row.ok);
   f.value = 44;
   EXPECT_FALSE(compare(cell, f).ok);
-  f.quantile = 0.01;  // the lower end is cut off at the minimum
-  EXPECT_NEAR(compare(cell, f).tolerance, (1 + 300 * std::sqrt(2 * 0.01 * 0.99 / 101)) / 2, 1e-12);
+  f.quantile = 0.01;
+  EXPECT_NEAR(compare(cell, f).tolerance, 300 * std::sqrt(2 * 0.01 * 0.99 / 101), 1e-12);
+  f.value = 0.5;  // below ours, and there the minimum ends it
+  EXPECT_NEAR(compare(cell, f).tolerance, 1, 1e-12);
 }
 
 TEST(ReproduceCompare, Share) {

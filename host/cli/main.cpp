@@ -136,6 +136,17 @@ void check_out(const std::string& out) {
   }
 }
 
+/// Creates the folder for the results, before any work is spent on them.
+void make_out(const std::string& out) {
+  if (out.empty()) return;
+  std::error_code error;
+  std::filesystem::create_directories(out, error);
+  if (error) {
+    throw cumarl::ConfigError(
+        {.source = "--out " + out, .why = "cannot be created: " + error.message()});
+  }
+}
+
 int dry_run(const cumarl::Runner& runner, const Options& o) {
   const cumarl::Plan& p = runner.plan();
   const double rate = runner.calibrate();
@@ -205,6 +216,7 @@ int run(const Options& o) {
   }
   const cumarl::Runner runner(request);
   if (o.dry_run) return dry_run(runner, o);
+  make_out(o.out);
   if (!o.json && !o.quiet) {
     fmt::print(stderr, "{}: {} runs on {}\n", runner.plan().experiment, runner.plan().runs,
                runner.plan().device);
@@ -236,6 +248,7 @@ int reproduce(const Options& o, const std::string& name, const std::string& gold
     return kDone;
   }
   check_out(o.out);
+  make_out(o.out);
   const cumarl::Reproduction result =
       cumarl::reproduce(name, o.request, golden, progress_line(o), &interrupted);
   end_progress(o);

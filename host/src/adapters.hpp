@@ -160,6 +160,7 @@ class ProblemOf final : public Problem {
     cell.stop = stop_;
     cell.evaluation = evaluation_;
     const auto n = static_cast<size_t>(cell.agents);
+    agent_in_error = 0;
     if (learners_.size() != 1 && learners_.size() != n) {
       throw ParameterError("name", "there must be one [learner], or one [[learner]] an agent (" +
                                        std::to_string(n) + "), not " +
@@ -178,7 +179,8 @@ class ProblemOf final : public Problem {
     if constexpr (L::kTabular) {
       if (stop_.stable_periods > 0) at += uint64_t{Env::observations(host_params_, 0)} * n;
     } else if (stop_.stable_periods > 0) {
-      throw ParameterError("name", "this learner never converges: set stop.stable_periods = 0");
+      agent_in_error = kStopInError;
+      throw ParameterError("stable_periods", "must be 0: this learner never converges");
     }
     cell.memory_bytes = (at + 63) / 64 * 64;
   }

@@ -172,10 +172,12 @@ BenchResult bench(const BenchRequest& request) {
   out.iqr = quantile(out.rates, 0.75) - quantile(out.rates, 0.25);
 
   // Each agent reads the row it comes to, and reads and writes one entry of the row it leaves.
-  const double bytes = std::max<double>(64.0, static_cast<double>(runner.step_bytes()));
-  const size_t hot = static_cast<size_t>(runner.plan().run_bytes) * 4;
-  out.bound_limit = copy_bandwidth(hot) * std::max(1, out.threads) / bytes;
-  out.bound_kind = out.median > 0.5 * out.bound_limit ? "memory" : "issue";
+  if (on_cpu) {
+    const double bytes = std::max<double>(64.0, static_cast<double>(runner.step_bytes()));
+    const size_t hot = static_cast<size_t>(runner.plan().run_bytes) * 4;
+    out.bound_limit = copy_bandwidth(hot) * out.threads / bytes;
+    out.bound_kind = out.median > 0.5 * out.bound_limit ? "memory" : "issue";
+  }
   return out;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -34,9 +35,11 @@ struct BenchResult {
   uint64_t runs = 0;
   std::vector<double> rates;  ///< joint steps/s of each repeat, after one warm-up
   double median = 0, iqr = 0;
-  std::string bound_kind;  ///< "memory" or "issue"
-  double bound_limit = 0;  ///< joint steps/s at the measured copy bandwidth
-  bool check = false;      ///< the result hash did not depend on threads and batch
+  /// "memory" or "issue"; "unmeasured" on a GPU.
+  std::string bound_kind = "unmeasured";
+  /// Joint steps/s at the measured copy bandwidth; NaN where that was not measured.
+  double bound_limit = std::numeric_limits<double>::quiet_NaN();
+  bool check = false;  ///< the result hash did not depend on threads and batch
 };
 
 /// The runs that a bench times, for other harnesses. Throws ConfigError for an unknown name.

@@ -105,6 +105,7 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
                                   static_cast<uint32_t>(common.steps)};
       return pair.problem(*env, settings, stop, evaluation, *trained, agent);
     } catch (const ParameterError& error) {
+      if (agent == kStopInError) throw config.locate("stop", error);
       throw config.locate(agent < 0 ? "env" : learner_table(config, agent), error);
     }
   };

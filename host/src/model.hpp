@@ -89,6 +89,9 @@ struct TrainedTables {
   std::vector<double> values;
 };
 
+/// The "agent" of an error that is about [stop], see PairModel::problem.
+inline constexpr int kStopInError = -2;
+
 /// A registered learner (with its table type) on a registered environment.
 class PairModel {
  public:
@@ -98,7 +101,8 @@ class PairModel {
   virtual const char* table() const = 0;  ///< "float32", "float64", "fixed28", or "" if it has none
   virtual std::unique_ptr<Settings> learner_settings() const = 0;
   virtual InitConfig* init_of(Settings& learner) const = 0;  ///< null if it has none
-  /// Throws ParameterError (keys relative to env, or to learner i through `agent_in_error`).
+  /// Throws ParameterError; `agent_in_error` then says whose key it is: agent i's learner, -1 the
+  /// environment, kStopInError the stopping rule.
   virtual std::unique_ptr<Problem> problem(const Settings& env,
                                            std::span<const Settings* const> learners, Stop stop,
                                            Evaluation evaluation, const TrainedTables& trained,

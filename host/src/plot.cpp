@@ -338,12 +338,15 @@ void draw_histogram(Svg& svg, Panel& p, const CellResult& cell,
 void draw_impulse(Svg& svg, Panel& p, const CellResult& cell,
                   const std::vector<ReproduceRow>& rows) {
   struct Line {
-    const char* curve;
+    std::string curve;
     const char* color;
     const char* words;
   };
-  constexpr Line kLines[] = {{"price_deviator_as_published", kOurs, "deviating firm"},
-                             {"price_rival_as_published", kRival, "its rival"}};
+  // The deviation of the published figure where there is one, else the best response.
+  const bool as_published = find_row(rows, Kind::point, "price_rival_as_published") != nullptr;
+  const std::string suffix = as_published ? "_as_published" : "";
+  const Line lines[] = {{"price_deviator" + suffix, kOurs, "deviating firm"},
+                        {"price_rival" + suffix, kRival, "its rival"}};
   double low = 1e300;
   double high = -1e300;
   size_t points = 2;
@@ -352,7 +355,7 @@ void draw_impulse(Svg& svg, Panel& p, const CellResult& cell,
     high = std::max(high, v);
   };
   bool any_published = false;
-  for (const Line& line : kLines) {
+  for (const Line& line : lines) {
     for (const Statistic& s : cell.curves.at(line.curve)) {
       include(s.mean - 1.96 * s.se);
       include(s.mean + 1.96 * s.se);
@@ -369,10 +372,11 @@ void draw_impulse(Svg& svg, Panel& p, const CellResult& cell,
   p.high_x = static_cast<double>(points) - 0.6;
   p.low_y = low - 3 * margin;
   p.high_y = high + 3 * margin;
-  p.title(svg, "Prices after a deviation in period 1");
+  p.title(svg, as_published ? "Prices after a deviation in period 1, as published"
+                            : "Prices after a best-response deviation in period 1");
   p.y_axis(svg, "price");
   p.x_axis(svg, "period (0: before the deviation)", 8);
-  for (const Line& line : kLines) {
+  for (const Line& line : lines) {
     const auto& curve = cell.curves.at(line.curve);
     std::vector<Point> middle, outline, below;
     for (size_t k = 0; k < curve.size(); ++k) {
@@ -393,7 +397,7 @@ void draw_impulse(Svg& svg, Panel& p, const CellResult& cell,
   }
   const double x = p.left + p.width * 0.48;
   double y = p.bottom() - (any_published ? 62 : 34);
-  for (const Line& line : kLines) {
+  for (const Line& line : lines) {
     svg.line({x, y}, {x + 20, y}, line.color, 2);
     legend_text(svg, {x + 26, y + 4}, std::string(line.words) + ", 95% band");
     y += 18;

@@ -305,14 +305,13 @@ void compare_quantile(const CellResult& cell, ReproduceRow& row) {
   if (row.n < 2) return;
   std::sort(values.begin(), values.end());
   const double q = row.figure.quantile;
-  const auto half_width = [&](double d) {
-    return (quantile_of(values, q + d) - quantile_of(values, q - d)) / 2;
-  };
   const double variance = q * (1 - q) / static_cast<double>(row.n);
+  const double d = std::sqrt(variance);
+  const double reach = 3 * std::sqrt(variance + q * (1 - q) / static_cast<double>(row.figure.runs));
   row.ours = quantile_of(values, q);
-  row.se = half_width(std::sqrt(variance));
-  row.tolerance =
-      half_width(3 * std::sqrt(variance + q * (1 - q) / static_cast<double>(row.figure.runs)));
+  row.se = (quantile_of(values, q + d) - quantile_of(values, q - d)) / 2;
+  row.tolerance = row.figure.value >= row.ours ? quantile_of(values, q + reach) - row.ours
+                                               : row.ours - quantile_of(values, q - reach);
 }
 
 void compare_share(const CellResult& cell, ReproduceRow& row) {

@@ -34,7 +34,8 @@
 /// three of them are allowed:
 ///   mean      3 sqrt(sd^2 / published runs + se^2), sd the published one, or else ours
 ///   sd        3 se sqrt(1 + n / published runs), se from the fourth moment
-///   quantile  half the distance of the quantiles at q -+ 3 sqrt(q (1-q) (1/n + 1/published runs))
+///   quantile  the way from our quantile at q to that at q -+ 3 sqrt(q (1-q) (1/n + 1/published
+///             runs)), on the side of the published one: distributions have gaps
 ///   share     3 sqrt(p (1-p) (1/n + 1/published runs)), p pooled over both
 /// A stated `tolerance` stands instead; with fewer runs than published the larger of the two does.
 /// `rounding` comes on top.
