@@ -56,11 +56,14 @@ std::vector<double> RepeatedGame<Stage>::initial_values(const Params& host, cons
     return q;
   }
   if (kind == InitKind::fixed_rivals) {
+    // one period of an own action, then everybody plays the fixed one
     for (int i = 0; i < host.players; ++i) chosen[i] = pick("init.action", i, spec.init.action, 0);
+    Stage::payoffs(host.stage, chosen, payoff);
+    const double after = payoff[me] * gamma / (1.0 - gamma);
     for (int a = 0; a < own; ++a) {
       chosen[me] = a;
       Stage::payoffs(host.stage, chosen, payoff);
-      q[static_cast<size_t>(a)] = payoff[me] / (1.0 - gamma);
+      q[static_cast<size_t>(a)] = payoff[me] + after;
     }
     return q;
   }

@@ -150,6 +150,26 @@ TEST(MatrixGame, StochasticPayoffsAverageOut) {
   EXPECT_NEAR(high, kDraws / 2.0, 4 * std::sqrt(kDraws * 0.25));
 }
 
+// Prisoner's dilemma (3 0 / 5 1), gamma 1/2: by hand.
+TEST(RepeatedGame, InitialValues) {
+  HostArena arena;
+  MatrixGame::Config config;
+  config.memory = 1;
+  const auto p = MatrixGame::make(config, arena);
+  AgentSpec spec{};
+  const auto values = [&](InitKind kind) {
+    spec.init.kind.value = static_cast<int>(kind);
+    return MatrixGame::initial_values(p, spec, 0.5);
+  };
+  EXPECT_EQ(values(InitKind::expected), (std::vector<double>{3, 6}));  // (3+0)/2*2, (5+1)/2*2
+  spec.init.action = 0;
+  EXPECT_EQ(values(InitKind::fixed_rivals), (std::vector<double>{6, 8}));  // 3+3, 5+3
+  spec.init.cooperate = 0;
+  spec.init.punish = 1;
+  // after mutual cooperation: 3+3 or 5+1; else the rival defects: 0+1 or 1+1
+  EXPECT_EQ(values(InitKind::grim_trigger), (std::vector<double>{6, 6, 1, 2, 1, 2, 1, 2}));
+}
+
 TEST(RepeatedGame, HistoryHoldsTheLastJointActions) {
   HostArena arena;
   MatrixGame::Config config;

@@ -39,7 +39,7 @@ enum class InitKind : int32_t {
   constant,      ///< one value everywhere
   uniform,       ///< independent draws from [low, high)
   expected,      ///< own payoff against uniformly random rivals for ever
-  fixed_rivals,  ///< own payoff against rivals who play one action for ever
+  fixed_rivals,  ///< everybody plays one action for ever, but for the own one of this period
   grim_trigger,  ///< everybody plays grim trigger from the next period on
   trained,       ///< the final tables of another experiment
 };
@@ -62,7 +62,7 @@ struct InitConfig {
     v("init.low", low, Bounds{-1e12, 1e12}, "return", "uniform: lower end");
     v("init.high", high, Bounds{-1e12, 1e12}, "return", "uniform: upper end");
     v("init.action", action, Bounds{-1, 1e6}, "action",
-      "fixed_rivals: what the rivals play (-1: the grid's nearest to Nash)");
+      "fixed_rivals: what everybody plays (-1: the grid's nearest to Nash)");
     v("init.cooperate", cooperate, Bounds{-1, 1e6}, "action",
       "grim_trigger: the agreed action (-1: the grid's nearest to monopoly)");
     v("init.punish", punish, Bounds{-1, 1e6}, "action",
