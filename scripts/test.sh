@@ -140,7 +140,8 @@ part_hashes() {
 
 part_asan() {
   configure cpu-asan && build cpu-asan || return 0
-  ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+  # No fake stacks: g++ 12 aligns them to 32 bytes and crashes on AVX-512 variables (GCC bug 110027).
+  ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=0 UBSAN_OPTIONS=print_stacktrace=1 \
     run_ctest asan --test-dir build/cpu-asan -j "$jobs" -LE '^slow'
 }
 
