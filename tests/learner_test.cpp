@@ -29,6 +29,8 @@ struct Bench {
     params = L::make(config, spec, arena);
     L::init(SerialTeam{}, params, memory, RunKey{1, 0}, 0);
   }
+  typename L::Cursor from{};  ///< where the last step left
+
   double value(uint32_t s, uint32_t a) {
     return L::Table::decode(params.codec, L::row(params, memory, s)[a]);
   }
@@ -36,7 +38,7 @@ struct Bench {
     L::row(params, memory, s)[a] = L::Table::encode(params.codec, v, a);
   }
   typename L::Cursor step(uint32_t s, int a, float r, uint32_t next, Episode e) {
-    const auto from = L::arrive(SerialTeam{}, params, memory, s);
+    from = L::arrive(SerialTeam{}, params, memory, s);
     auto to = L::arrive(SerialTeam{}, params, memory, next);
     L::learn(SerialTeam{}, params, memory, from, to, Transition{&a, &r, 0, 1, e, 0});
     return to;
@@ -87,8 +89,8 @@ TYPED_TEST(Tables, HystereticUpdate) {
   EXPECT_NEAR(b.value(0, 0), 0.45, this->kTolerance);
 }
 
-// The cursor that comes back is true to the table even when the step stays in its row.
-TYPED_TEST(Tables, CursorFollowsItsOwnRow) {
+// Both cursors are true to the table after an update, whether the step stays in its row or leaves it.
+TYPED_TEST(Tables, CursorsFollowTheirRow) {
   using L = QLearning<TypeParam, AnyShape>;
   typename L::Config config;
   config.alpha = 0.5;
@@ -99,10 +101,22 @@ TYPED_TEST(Tables, CursorFollowsItsOwnRow) {
   b.set(0, 2, 0.9);
   for (const auto& [action, reward] : std::initializer_list<std::pair<int, float>>{
            {0, 0.0F}, {1, 2.0F}, {1, -1.0F}, {2, 0.9F}, {0, 0.5F}, {2, -1.0F}, {0, 2.0F}}) {
-    const auto cursor = b.step(0, action, reward, 0, Episode::goes_on);
+    const auto stayed = b.step(0, action, reward, 0, Episode::goes_on);
     const auto fresh = L::arrive(SerialTeam{}, b.params, b.memory, 0);
-    EXPECT_EQ(L::greedy(cursor), L::greedy(fresh));
-    EXPECT_EQ(TypeParam::worth(b.params.codec, cursor.best),
+    const auto check = [&](const typename L::Cursor& cursor) {
+      EXPECT_EQ(L::greedy(cursor), L::greedy(fresh));
+      EXPECT_EQ(TypeParam::worth(b.params.codec, cursor.best),
+                TypeParam::worth(b.params.codec, fresh.best));
+    };
+    check(stayed);
+    check(b.from);
+  }
+  for (const auto& [action, reward] : std::initializer_list<std::pair<int, float>>{
+           {0, 0.3F}, {0, -1.0F}, {1, 1.0F}, {1, -1.0F}, {2, -1.0F}}) {
+    b.step(0, action, reward, 1, Episode::goes_on);
+    const auto fresh = L::arrive(SerialTeam{}, b.params, b.memory, 0);
+    EXPECT_EQ(L::greedy(b.from), L::greedy(fresh));
+    EXPECT_EQ(TypeParam::worth(b.params.codec, b.from.best),
               TypeParam::worth(b.params.codec, fresh.best));
   }
 }

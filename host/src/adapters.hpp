@@ -175,14 +175,11 @@ class ProblemOf final : public Problem {
       at += (L::bytes(cell.learner[i]) + 63) / 64 * 64;
     }
     agent_in_error = -1;
-    cell.watch_at = at;
-    if constexpr (L::kTabular) {
-      if (stop_.stable_periods > 0) at += uint64_t{Env::observations(host_params_, 0)} * n;
-    } else if (stop_.stable_periods > 0) {
+    if (!L::kTabular && stop_.stable_periods > 0) {
       agent_in_error = kStopInError;
       throw ParameterError("stable_periods", "must be 0: this learner never converges");
     }
-    cell.memory_bytes = (at + 63) / 64 * 64;
+    cell.memory_bytes = at;
   }
 
   typename L::Params make_learner(const typename L::Config& config, int agent, Arena& arena) const {

@@ -12,8 +12,8 @@ namespace cumarl {
 class CpuBackend;
 class CudaBackend;
 
-/// When a run ends. A run converges when no greedy action at a visited observation has changed for
-/// `stable_periods` joint steps (0: never); it ends unconverged at `max_steps`.
+/// When a run ends. A run converges when no update has changed a greedy action for `stable_periods`
+/// joint steps (0: never); it ends unconverged at `max_steps`.
 struct Stop {
   uint64_t stable_periods;
   uint64_t max_steps;

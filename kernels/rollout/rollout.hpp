@@ -25,7 +25,6 @@ struct Cell {
   Evaluation evaluation;
   int32_t agents;
   uint64_t table_at[Env::kMaxAgents];  ///< where an agent's memory begins in its run's
-  uint64_t watch_at;                   ///< greedy actions seen last, uint8 [observations][agents]
   uint64_t memory_bytes;
 };
 
@@ -44,7 +43,7 @@ template <class Env>
 struct RunState {
   typename Env::State env;
   uint64_t t;            ///< joint steps done
-  uint64_t last_change;  ///< step at which a greedy action was last seen to have changed
+  uint64_t last_change;  ///< joint steps done when an update last changed a greedy action
   RunStatus status;
 };
 
@@ -118,8 +117,12 @@ class Lane {
     typename L::Cursor next[kAgents];
     arrive_all(next);
     for (int i = 0; i < n; ++i) {
+      const typename L::Cursor before = cursor_[i];
       L::learn(team_, cell_->learner[i], table(i), cursor_[i], next[i],
                Transition{action, reward, i, n, episode, now});
+      if constexpr (L::kTabular) {
+        if (L::greedy(cursor_[i]) != L::greedy(before)) changed_at_ = k;
+      }
     }
     if (episode != Episode::goes_on) {
       Rng fresh(key_, now + 1, Stream::reset);
@@ -127,7 +130,6 @@ class Lane {
       arrive_all(next);
     }
     for (int i = 0; i < n; ++i) cursor_[i] = next[i];
-    if (watches() && watch()) changed_at_ = k;
   }
 
   /// Ends a chunk of `steps`. True if the run has to leave: it ended or spent its budget.
@@ -168,30 +170,6 @@ class Lane {
       cursor[i] =
           L::arrive(team_, cell_->learner[i], table(i), Env::observe_index(cell_->env, env_, i));
     }
-  }
-
-  /// Compares the greedy actions here with those of the last visit; true if one differs.
-  CUMARL_HD CUMARL_INLINE bool watch() {
-    if constexpr (L::kTabular) {
-      const int n = agents();
-      bool differs = false;
-      for (int i = 0; i < n; ++i) {
-        differs |= seen(i) != static_cast<uint8_t>(L::greedy(cursor_[i]));
-      }
-      team_.once([&] {
-        for (int i = 0; i < n; ++i) seen(i) = static_cast<uint8_t>(L::greedy(cursor_[i]));
-      });
-      return differs;
-    } else {
-      return false;
-    }
-  }
-
-  CUMARL_HD CUMARL_INLINE uint8_t& seen(int i) const {
-    return reinterpret_cast<uint8_t*>(memory_ +
-                                      cell_->watch_at)[static_cast<size_t>(cursor_[i].observation) *
-                                                           static_cast<size_t>(agents()) +
-                                                       static_cast<size_t>(i)];
   }
 
   /// Exploration words [first, first + count) of the run.
@@ -238,7 +216,7 @@ class Lane {
 
 /// Work on one slot at a time; what backends launch.
 ///
-/// Starts a run: tables, initial state, greedy actions seen.
+/// Starts a run: tables and initial state.
 template <class Env, class L, class Team>
 CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
   const Slot place = r.slots[slot];
@@ -246,7 +224,7 @@ CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
       *reinterpret_cast<const Cell<Env, L>*>(r.cells + place.cell * r.layout.cell_bytes);
   std::byte* memory = r.memory + slot * r.layout.memory_bytes;
   const RunKey key{r.seed, place.run};
-  // what no table and no watch covers is zero, so that digests of the memory are defined
+  // what no table covers is zero, so that digests of the memory are defined
   const auto clear = [&](uint64_t from, uint64_t to) {
     for (uint64_t b = from + static_cast<uint64_t>(team.rank()); b < to;
          b += static_cast<uint64_t>(team.size())) {
@@ -258,23 +236,6 @@ CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
     const uint64_t end = at + L::bytes(cell.learner[i]);
     L::init(team, cell.learner[i], memory + at, key, i);
     clear(end, (end + 63) / 64 * 64);
-  }
-  clear(cell.watch_at, cell.memory_bytes);
-  team.sync();
-  if constexpr (L::kTabular) {
-    if (cell.stop.stable_periods > 0) {
-      auto* seen = reinterpret_cast<uint8_t*>(memory + cell.watch_at);
-      for (int i = 0; i < cell.agents; ++i) {
-        for (uint32_t o = 0; o < Env::observations(cell.env, i); ++o) {
-          const auto cursor = L::arrive(team, cell.learner[i], memory + cell.table_at[i], o);
-          const auto action = static_cast<uint8_t>(L::greedy(cursor));
-          team.once([&] {
-            seen[static_cast<size_t>(o) * static_cast<size_t>(cell.agents) +
-                 static_cast<size_t>(i)] = action;
-          });
-        }
-      }
-    }
   }
   RunState<Env> state{};
   Rng rng(key, 0, Stream::reset);

@@ -38,8 +38,7 @@ struct HystereticQ : Tabular<Table, Shape> {
 
   template <class Team>
   CUMARL_HD static CUMARL_INLINE void learn(const Team& team, const Params& p, std::byte* memory,
-                                            const Cursor& from, Cursor& next,
-                                            const Transition& step) {
+                                            Cursor& from, Cursor& next, const Transition& step) {
     const auto a = static_cast<uint32_t>(step.actions[step.agent]);
     const float reward = step.rewards[step.agent];
     const auto was = Base::row(p, memory, from.observation)[a];

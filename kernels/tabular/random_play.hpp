@@ -56,8 +56,8 @@ struct RandomPlay {
     return below(word, p.actions);
   }
   template <class Team>
-  CUMARL_HD static CUMARL_INLINE void learn(const Team&, const Params&, std::byte*, const Cursor&,
-                                            const Cursor&, const Transition&) {}
+  CUMARL_HD static CUMARL_INLINE void learn(const Team&, const Params&, std::byte*, Cursor&,
+                                            Cursor&, const Transition&) {}
 };
 
 }  // namespace cumarl::inline CUMARL_VARIANT

@@ -192,19 +192,17 @@ struct Tabular {
     return greedy(at);
   }
 
-  /// Writes entry `a` of the row at `from` and keeps `next` true to the table when the step did not
-  /// leave the row.
+  /// Writes entry `a` of the row at `from` and keeps both cursors true to the table.
   template <class Team>
   CUMARL_HD static CUMARL_INLINE void write(const Team& team, const Params& p, std::byte* memory,
-                                            const Cursor& from, uint32_t a, Entry was, Entry now,
+                                            Cursor& from, uint32_t a, Entry was, Entry now,
                                             Cursor& next) {
     Entry* entries = row(p, memory, from.observation);
     team.once([&] { entries[a] = now; });
-    if (next.observation == from.observation) {
-      bool known = true;
-      next.best = Table::patched(next.best, a, was, now, known);
-      if (!known) next.best = Table::scan(team, entries, scan_width(p));
-    }
+    bool known = true;
+    from.best = Table::patched(from.best, a, was, now, known);
+    if (!known) from.best = Table::scan(team, entries, scan_width(p));
+    if (next.observation == from.observation) next.best = from.best;
   }
 
   /// Fills and padding are never the best, so a padded row may be scanned whole.
