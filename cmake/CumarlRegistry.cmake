@@ -34,41 +34,81 @@ function(cumarl_generate_registry target)
   cumarl_read_def(${PROJECT_SOURCE_DIR}/kernels/learners.def learners)
   cumarl_read_def(${PROJECT_SOURCE_DIR}/envs/envs.def envs)
 
-  # learners.gen.hpp: Learner0<Shape>, Learner1<Shape>, ...
+  # learners.gen.hpp: Learner0<Shape>, Learner1<Shape>, ..., those with loops of their own, and at last
+  # AnyLearner; any_learner.gen.hpp: every learner, as one agent's among others'.
   set(includes)
+  set(every_include)
   set(aliases)
+  set(every)
+  set(policies)
+  set(kind_index 0)
   set(count 0)
   foreach(entry IN LISTS learners)
     string(REPLACE "|" ";" entry "${entry}")
     list(GET entry 0 header)
     list(GET entry 1 type)
     list(GET entry 2 kind)
-    string(APPEND includes "#include \"${header}\"\n")
+    string(APPEND every_include "#include \"${header}\"\n")
+    if(NOT kind STREQUAL "policy")
+      string(APPEND includes "#include \"${header}\"\n")
+    endif()
     if(kind STREQUAL "tabular")
+      list(APPEND every "PerAgent<${type}<Float64, AnyShape>>")
       foreach(table Fixed28 Float32 Float64)
         string(APPEND aliases
           "template <class S>\nusing Learner${count} = ${type}<${table}, S>;\n")
         math(EXPR count "${count} + 1")
       endforeach()
+    elseif(kind STREQUAL "policy")
+      list(APPEND every "${type}")
+      list(APPEND policies ${kind_index})
     elseif(kind STREQUAL "plain")
+      list(APPEND every "PerAgent<${type}>")
       string(APPEND aliases "template <class S>\nusing Learner${count} = ${type};\n")
       math(EXPR count "${count} + 1")
     else()
-      message(FATAL_ERROR "kernels/learners.def: '${kind}' must be tabular or plain")
+      message(FATAL_ERROR "kernels/learners.def: '${kind}' must be tabular, plain or policy")
     endif()
+    math(EXPR kind_index "${kind_index} + 1")
+  endforeach()
+  set(any ${count})
+  list(JOIN every ",\n                                 " every)
+  file(CONFIGURE OUTPUT ${gen}/any_learner.gen.hpp CONTENT
+"// Generated from kernels/learners.def: do not edit.
+#pragma once
+#include \"kernels/tabular/per_agent.hpp\"
+${every_include}
+namespace cumarl::inline CUMARL_VARIANT {
+using EveryLearner = LearnerList<${every}>;
+}  // namespace cumarl::inline CUMARL_VARIANT
+")
+  foreach(VARIANT IN LISTS CUMARL_CPU_VARIANTS)
+    set(unit ${gen}/any_learner_${VARIANT}.cpp)
+    file(CONFIGURE OUTPUT ${unit} CONTENT
+"// Generated: do not edit.
+#include \"kernels/tabular/any_learner_impl.hpp\"
+template struct cumarl::${VARIANT}::AnyLearnerOf<0>;
+")
+    set_source_files_properties(${unit} PROPERTIES COMPILE_OPTIONS
+      "${CUMARL_FLAGS_${VARIANT}};-DCUMARL_VARIANT=${VARIANT};${CUMARL_KERNEL_FLAGS}")
+    target_sources(${target} PRIVATE ${unit})
   endforeach()
   file(CONFIGURE OUTPUT ${gen}/learners.gen.hpp CONTENT
 "// Generated from kernels/learners.def: do not edit.
 #pragma once
+#include \"kernels/tabular/any_learner.hpp\"
 ${includes}
 namespace cumarl::inline CUMARL_VARIANT {
 ${aliases}
+template <class S>
+using Learner${any} = AnyLearner;
 }  // namespace cumarl::inline CUMARL_VARIANT
 ")
   math(EXPR last "${count} - 1")
 
   set(REGISTRY_DECLARATIONS)
   set(env_calls)
+  set(mix_calls)
   set(pair_calls)
   foreach(entry IN LISTS envs)
     string(REPLACE "|" ";" entry "${entry}")
@@ -87,6 +127,16 @@ ${aliases}
       string(APPEND PAIR_MODELS
         "  static const PairModelOf<${ENV_TYPE}, Learner${i}, KernelsOf<${i}>> model${i};\n"
         "  models.push_back(&model${i});\n")
+    endforeach()
+    string(APPEND CPU_KERNEL_CASES
+      "    case ${any}: return cpu_kernels<${ENV_TYPE}, Learner${any}>(shape, ShapeList<>{});\n")
+    string(APPEND CUDA_KERNEL_CASES
+      "    case ${any}: return cuda_kernels<${ENV_TYPE}, Learner${any}>(shape, ShapeList<>{});\n")
+    set(ANY ${any})
+    foreach(kind IN LISTS policies)
+      string(APPEND PAIR_MODELS
+        "  static const MixModelOf<${ENV_TYPE}, KernelsOf<${any}>> policy${kind}(${kind});\n"
+        "  models.push_back(&policy${kind});\n")
     endforeach()
     foreach(VARIANT IN LISTS CUMARL_CPU_VARIANTS)
       string(APPEND CPU_DECLARATIONS
@@ -112,11 +162,14 @@ ${aliases}
     target_sources(${target} PRIVATE ${gen}/${ENV_TYPE}_model.cpp)
     string(APPEND REGISTRY_DECLARATIONS
       "const EnvModel& env_model_${ENV_TYPE}();\n"
-      "std::vector<const PairModel*> pair_models_${ENV_TYPE}();\n")
+      "std::vector<const PairModel*> pair_models_${ENV_TYPE}();\n"
+      "const MixModel& mix_model_${ENV_TYPE}();\n")
+    list(APPEND mix_calls "&mix_model_${ENV_TYPE}()")
     list(APPEND env_calls "&env_model_${ENV_TYPE}()")
     list(APPEND pair_calls "pair_models_${ENV_TYPE}()")
   endforeach()
   list(JOIN env_calls ", " REGISTRY_ENVS)
+  list(JOIN mix_calls ", " REGISTRY_MIXES)
   list(JOIN pair_calls ", " REGISTRY_PAIRS)
   configure_file(${PROJECT_SOURCE_DIR}/cmake/registry.cpp.in ${gen}/registry.cpp @ONLY)
   target_sources(${target} PRIVATE ${gen}/registry.cpp)

@@ -24,7 +24,9 @@ struct NamedGame {
 
 /// Payoffs row-major. Sources: the classical games as in any textbook; climbing and penalty: Claus
 /// and Boutilier, AAAI 1998; its stochastic variants: Kapetanakis and Kudenko, AAAI 2002; Shapley
-/// 1964; the QTRAN game: Son et al., ICML 2019, table 1. `k` is the penalty game's parameter.
+/// 1964; the QTRAN game: Son et al., ICML 2019, table 1; weighted rock-paper-scissors: Brown,
+/// Bakhtin, Lerer and Gong, NeurIPS 2020 ("RPS+": whoever meets scissors wins or loses 2); biased:
+/// matrix_brps of OpenSpiel. `k` is the penalty game's parameter. docs/games.md lists equilibria.
 inline std::vector<NamedGame> named_games(double k) {
   return {
       {"prisoners_dilemma", 2, 2, {3, 0, 5, 1}, {3, 5, 0, 1}, {}},
@@ -55,6 +57,18 @@ inline std::vector<NamedGame> named_games(double k) {
        {12, -65, -8, -65, 0, 0, -5, -5, 3}},
       {"penalty", 3, 3, {10, 0, k, 0, 2, 0, k, 0, 10}, {}, {}},
       {"qtran", 3, 3, {8, -12, -12, -12, 0, 0, -12, 0, 0}, {}, {}},
+      {"rock_paper_scissors_weighted",
+       3,
+       3,
+       {0, -1, 2, 1, 0, -2, -2, 2, 0},
+       {0, 1, -2, -1, 0, 2, 2, -2, 0},
+       {}},
+      {"rock_paper_scissors_biased",
+       3,
+       3,
+       {0, -25, 50, 25, 0, -5, -50, 5, 0},
+       {0, 25, -50, -25, 0, 5, 50, -5, 0},
+       {}},
   };
 }
 
@@ -78,12 +92,14 @@ struct MatrixStage {
     Tensor other_payoffs;
     double other_probability = 0.5;
     double penalty = -100.0;
+    bool hide_actions = false;
   };
   static void fields(FieldVisitor& v, Config& c) {
     v.choice("game", c.game,
              {"prisoners_dilemma", "stag_hunt", "chicken", "battle_of_the_sexes",
               "matching_pennies", "coordination", "rock_paper_scissors", "shapley", "climbing",
-              "climbing_partially_stochastic", "climbing_fully_stochastic", "penalty", "qtran"},
+              "climbing_partially_stochastic", "climbing_fully_stochastic", "penalty", "qtran",
+              "rock_paper_scissors_weighted", "rock_paper_scissors_biased"},
              "a named game; ignored where payoffs are given");
     v("payoffs", c.payoffs, "payoff",
       "payoffs[player][action of player 0][action of player 1]...; one table less deep for a "
@@ -92,6 +108,8 @@ struct MatrixStage {
       "a second table of the same shape: each cell pays from it with other_probability");
     v("other_probability", c.other_probability, Bounds{0, 1}, "", "see other_payoffs");
     v("penalty", c.penalty, Bounds{-1e9, 0}, "payoff", "k of the penalty game");
+    v("hide_actions", c.hide_actions,
+      "players see their own action and payoff only: no memory, no learners of joint actions");
   }
 
   struct Params {
@@ -102,6 +120,7 @@ struct MatrixStage {
     const double* other;   ///< [cells][players], or null
     double other_probability;
     Bounds bounds;
+    bool hide_actions;
   };
 
   static Params make(const Config& c, Arena& arena) {
@@ -144,6 +163,7 @@ struct MatrixStage {
     p.payoff = arena.store(by_cell(first));
     if (!second.empty() && probability > 0) p.other = arena.store(by_cell(second));
     p.other_probability = probability;
+    p.hide_actions = c.hide_actions;
     return p;
   }
 
@@ -151,6 +171,7 @@ struct MatrixStage {
   CUMARL_HD static int actions(const Params& p, int player) { return p.actions[player]; }
   static Bounds payoff_bounds(const Params& p) { return p.bounds; }
   CUMARL_HD static bool stochastic(const Params& p) { return p.other != nullptr; }
+  static bool hides_actions(const Params& p) { return p.hide_actions; }
 
   CUMARL_HD static void payoffs(const Params& p, const int* actions, double* out) {
     const size_t at = cell(p, actions);

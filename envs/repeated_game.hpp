@@ -14,6 +14,7 @@
 ///   level(p, agent, action)           the quantity behind an action (a price); with it come the
 ///                                     impulse responses
 ///   reference_action(p, agent, which) host: nearest grid action to Nash (0) or monopoly (1)
+///   hides_actions(p)                  host: whether players see their own action and payoff only
 ///   Shapes                            sizes worth a compiled kernel of their own
 #pragma once
 
@@ -24,6 +25,7 @@
 #include "kernels/core/env.hpp"
 #include "kernels/core/learner.hpp"
 #include "kernels/core/outcome.hpp"
+#include "kernels/solvers/support_enumeration.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
 
@@ -35,6 +37,10 @@ struct RepeatedGame {
   /// Joint payoffs are tabulated up to this many entries (4 bytes each).
   static constexpr uint64_t kMaxTable = uint64_t{1} << 22;
   static constexpr uint64_t kMaxHistories = uint64_t{1} << 24;
+  /// Games of up to this many joint actions are judged by strategies (Params::game), and the
+  /// equilibria of two players with up to kMaxSupport actions are found.
+  static constexpr uint32_t kMaxJudged = 4096;
+  static constexpr int kMaxSupport = 5;
   using Shapes = typename Stage::Shapes;
 
   struct Config {
@@ -59,6 +65,12 @@ struct RepeatedGame {
     int32_t actions[kMaxAgents];
     uint32_t weight[kMaxAgents];  ///< joint action = sum of action * weight, agent 0 highest
     const float* payoffs;         ///< [joint][players], or null: computed at each step
+    /// A matrix game without memory is judged by its players' strategies: expected payoffs
+    /// [joint][players], else null; and its equilibria, if they are known, [equilibria][profile].
+    const double* game;
+    const double* equilibrium;
+    int32_t equilibria;
+    int32_t profile;  ///< actions of all players
     Bounds reward;                ///< of a single payoff
   };
 
@@ -92,6 +104,9 @@ struct RepeatedGame {
       }
     }
     p.histories = static_cast<uint32_t>(histories);
+    if (hides_actions(p) && c.memory > 0) {
+      throw ParameterError("memory", "must be 0: the players do not see each other's actions");
+    }
     HostArena host;
     const auto stage = Stage::make(c.stage, host);
     p.reward = Stage::payoff_bounds(stage);
@@ -108,6 +123,9 @@ struct RepeatedGame {
         }
       }
       p.payoffs = arena.store(table);
+    }
+    if constexpr (kFacts.family == Family::matrix) {
+      if (p.memory == 0 && p.joint <= kMaxJudged) judge_strategies(p, stage, arena);
     }
     return p;
   }
@@ -177,6 +195,23 @@ struct RepeatedGame {
   }
   static Bounds reward_bounds(const Params& p) { return p.reward; }
 
+  /// Host: whether players are kept from seeing what the others do, so that learners of joint
+  /// actions have to be refused.
+  static bool hides_actions(const Params& p) {
+    if constexpr (requires { Stage::hides_actions(p.stage); }) {
+      return Stage::hides_actions(p.stage);
+    } else {
+      return false;
+    }
+  }
+
+  /// Expected payoffs [joint][players] of a game that is judged by strategies; else empty. `host`
+  /// was made with a HostArena.
+  static std::vector<double> payoff_table(const Params& host) {
+    if (host.game == nullptr) return {};
+    return {host.game, host.game + size_t{host.joint} * static_cast<size_t>(host.players)};
+  }
+
   /// Throws ParameterError for a state that the game cannot be in.
   static void state_fields(StateVisitor& v, const Params& p, State& s) {
     int64_t history = s.history;
@@ -205,11 +240,70 @@ struct RepeatedGame {
   /// Measures of a finished run: the greedy policies are followed from the run's last state to
   /// their limit cycle (Brent's algorithm), and everything is averaged over the cycle. A policy
   /// that is not deterministic is played for `policy.evaluation().steps` periods instead.
+  /// In a matrix game without memory the agents' strategies themselves are judged.
   template <class Policy, class Sink>
   CUMARL_HD static void evaluate(const Params& p, const State& last, const Policy& policy,
                                  const RunFacts& facts, Sink& sink);
 
+  /// Measures that are taken at points in time where [evaluation] points asks for them: NashConv and
+  /// the distance to the nearest equilibrium of what the agents play.
+  static constexpr int kProbes = 2;
+  CUMARL_HD static bool probes(const Params& p) { return p.game != nullptr; }
+  template <class Policy>
+  CUMARL_HD static void probe(const Params& p, const State& s, const Policy& policy, double* out) {
+    if constexpr (kFacts.family == Family::matrix) {
+      double profile[kMaxProfile] = {};
+      read_profile(p, s, policy, profile);
+      const Judgement now = judge(p, profile);
+      out[0] = now.nash_conv;
+      out[1] = now.distance;
+    }
+  }
+
  private:
+  /// Fills Params::game and what comes with it. `stage` was made with a HostArena.
+  static void judge_strategies(Params& p, const typename Stage::Params& stage, Arena& arena) {
+    const auto players = static_cast<size_t>(p.players);
+    std::vector<double> table(p.joint * players);
+    int chosen[kMaxAgents] = {};
+    for (uint32_t j = 0; j < p.joint; ++j) {
+      for (int i = 0; i < p.players; ++i) chosen[i] = static_cast<int>(action_of(p, j, i));
+      Stage::payoffs(stage, chosen, table.data() + j * players);
+    }
+    for (int i = 0; i < p.players; ++i) p.profile += p.actions[i];
+    if (p.profile > kMaxProfile) return;
+    p.game = arena.store(table);
+    if (p.players != 2 || p.actions[0] > kMaxSupport || p.actions[1] > kMaxSupport) return;
+    std::vector<double> all;
+    for (const auto& one : support_equilibria(normal_form(2, p.actions, table.data()))) {
+      all.insert(all.end(), one.begin(), one.end());
+      ++p.equilibria;
+    }
+    p.equilibrium = arena.store(all);
+  }
+
+  /// Measures of strategies, see Params::game: expected payoffs, NashConv and, where equilibria are
+  /// known, the mean |difference| of a probability to the nearest one's.
+  struct Judgement {
+    double payoff[kMaxAgents];
+    double nash_conv;
+    double distance;
+  };
+  static constexpr int kMaxProfile = 512;
+  /// What the agents play in state s, agent after agent.
+  template <class Policy>
+  CUMARL_HD static void read_profile(const Params& p, const State& s, const Policy& policy,
+                                     double* profile) {
+    for (int i = 0; i < p.players; ++i) {
+      policy.distribution(p, s, i, profile);
+      profile += p.actions[i];
+    }
+  }
+  CUMARL_HD static Judgement judge(const Params& p, const double* profile);
+  template <class Policy, class Sink>
+  CUMARL_HD static void evaluate_strategies(const Params& p, const State& last,
+                                            const Policy& policy, const RunFacts& facts,
+                                            Sink& sink);
   template <class Policy, class Sink>
   CUMARL_HD static void report_impulse(const Params& p, const Policy& policy, uint32_t start,
                                        uint32_t length, bool as_published,

@@ -16,6 +16,9 @@ struct PathMeans {
 /// Periods of an impulse response that are reported, the one before the deviation (0) included.
 inline constexpr int kImpulsePeriods = 16;
 
+/// Points of a curve over a run's time that are reported, at most.
+inline constexpr uint32_t kCurvePoints = 100;
+
 template <class Stage>
 std::vector<double> RepeatedGame<Stage>::initial_values(const Params& host, const AgentSpec& spec,
                                                         double gamma) {
@@ -100,7 +103,11 @@ template <class Policy, class Sink>
 CUMARL_HD void RepeatedGame<Stage>::evaluate(const Params& p, const State& last,
                                              const Policy& policy, const RunFacts& facts,
                                              Sink& sink) {
+  if constexpr (kFacts.family == Family::matrix) {
+    if (p.game != nullptr) return evaluate_strategies(p, last, policy, facts, sink);
+  }
   const int n = p.players;
+  const bool deterministic = policy.deterministic();
   int chosen[kMaxAgents] = {};
   double payoff[kMaxAgents] = {};
   PathMeans<kMaxAgents> path{};
@@ -118,7 +125,7 @@ CUMARL_HD void RepeatedGame<Stage>::evaluate(const Params& p, const State& last,
   // Brent: `start` ends on the cycle, `length` is its length.
   uint32_t start = last.history;
   uint32_t length = 1;
-  if constexpr (Policy::kDeterministic) {
+  if (deterministic) {
     uint32_t power = 1;
     uint32_t hare = follow(start);
     while (start != hare) {
@@ -138,7 +145,7 @@ CUMARL_HD void RepeatedGame<Stage>::evaluate(const Params& p, const State& last,
   double nash_conv = 0;
   uint32_t history = start;
   for (uint32_t t = 0; t < length; ++t) {
-    if constexpr (Policy::kDeterministic) {
+    if (deterministic) {
       history = follow(history);
     } else {
       policy.act(p, State{history, 0}, chosen, t);
@@ -184,7 +191,7 @@ CUMARL_HD void RepeatedGame<Stage>::evaluate(const Params& p, const State& last,
   }
   sink.metric("time_to_convergence", static_cast<double>(facts.last_change));
 
-  if constexpr (Policy::kDeterministic) {
+  if (deterministic) {
     sink.share("cycle_length", length);
 
     // Nash on the path: on no state of the cycle would any agent gain by a one-period deviation
@@ -245,6 +252,86 @@ CUMARL_HD void RepeatedGame<Stage>::evaluate(const Params& p, const State& last,
                      "price_rival_as_published", sink);
     }
   }
+}
+
+template <class Stage>
+CUMARL_HD auto RepeatedGame<Stage>::judge(const Params& p, const double* profile) -> Judgement {
+  const NormalFormView game = normal_form(p.players, p.actions, p.game);
+  Judgement out{};
+  expected_payoffs(game, profile, out.payoff);
+  out.nash_conv = nash_gap(game, profile).nash_conv;
+  for (int e = 0; e < p.equilibria; ++e) {
+    double apart = 0;
+    for (int k = 0; k < p.profile; ++k) {
+      const double d = profile[k] - p.equilibrium[e * p.profile + k];
+      apart += d < 0 ? -d : d;
+    }
+    apart /= p.profile;
+    out.distance = e == 0 || apart < out.distance ? apart : out.distance;
+  }
+  return out;
+}
+
+template <class Stage>
+template <class Policy, class Sink>
+CUMARL_HD void RepeatedGame<Stage>::evaluate_strategies(const Params& p, const State& last,
+                                                        const Policy& policy,
+                                                        const RunFacts& facts, Sink& sink) {
+  const int n = p.players;
+  double profile[kMaxProfile] = {};
+  read_profile(p, last, policy, profile);
+  const Judgement end = judge(p, profile);
+  double mean = 0;
+  uint32_t top = 0;  // the joint action of everybody's most probable action
+  PathMeans<kMaxAgents> path{};
+  const double* own = profile;
+  for (int i = 0; i < n; ++i) {
+    mean += end.payoff[i] / n;
+    path.payoff[i] = end.payoff[i];
+    int best = 0;
+    for (int a = 1; a < p.actions[i]; ++a) best = own[a] > own[best] ? a : best;
+    top += static_cast<uint32_t>(best) * p.weight[i];
+    if constexpr (requires { Stage::level(p.stage, 0, 0); }) {
+      for (int a = 0; a < p.actions[i]; ++a) path.level[i] += own[a] * Stage::level(p.stage, i, a);
+    }
+    own += p.actions[i];
+  }
+  sink.metric("return_per_step", mean);
+  for (int i = 0; i < n; ++i) sink.metric("return_per_step", end.payoff[i], i);
+  sink.metric("nash_conv", end.nash_conv);
+  if (p.equilibria > 0) sink.metric("policy_distance", end.distance);
+  if (!policy.deterministic()) {
+    own = profile;
+    for (int i = 0; i < n; ++i) {
+      sink.metric("first_action_probability", own[0], i);
+      own += p.actions[i];
+    }
+  }
+  sink.share("greedy_joint_action", top, Label::joint_action);
+  if constexpr (requires { Stage::measure(p.stage, path, sink); }) {
+    Stage::measure(p.stage, path, sink);
+  }
+  sink.metric("time_to_convergence", static_cast<double>(facts.last_change));
+
+  // The course of the run; after its end everything stays as it is.
+  const uint32_t points = policy.points();
+  if (points == 0) return;
+  const uint64_t reached = facts.steps / policy.points_every();
+  const auto at = [&](uint32_t k, int which) {
+    if (k < reached) return policy.point(k)[which];
+    return which == 0 ? end.nash_conv : end.distance;
+  };
+  const auto report = [&](const char* late, const char* curve, int which) {
+    double sum = 0;
+    const uint32_t from = points - (points + 4) / 5;
+    for (uint32_t k = from; k < points; ++k) sum += at(k, which);
+    sink.metric(late, sum / (points - from));
+    const uint32_t stride = (points + kCurvePoints - 1) / kCurvePoints;
+    int index = 0;
+    for (uint32_t k = stride - 1; k < points; k += stride) sink.curve(curve, index++, at(k, which));
+  };
+  report("nash_conv_late", "nash_conv_over_time", 0);
+  if (p.equilibria > 0) report("policy_distance_late", "policy_distance_over_time", 1);
 }
 
 /// Impulse response: one firm plays its static best response for a period, from every state of the

@@ -10,16 +10,10 @@
 
 #include "host/src/model.hpp"
 #include "kernels/rollout/rollout.hpp"
+#include "kernels/tabular/any_learner.hpp"
 #include "kernels/tabular/table.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
-
-template <class ConfigT, class Owner>
-class SettingsOf final : public Settings {
- public:
-  ConfigT config{};
-  void fields(FieldVisitor& v) override { Owner::fields(v, config); }
-};
 
 template <class Env>
 using EnvSettings = SettingsOf<typename Env::Config, Env>;
@@ -64,7 +58,7 @@ class EnvModelOf final : public EnvModel {
     return std::make_unique<EnvSettings<Env>>();
   }
   std::unique_ptr<EnvPlay> play(const Settings& settings) const override {
-    return std::make_unique<EnvPlayOf<Env>>(static_cast<const EnvSettings<Env>&>(settings).config);
+    return std::make_unique<EnvPlayOf<Env>>(static_cast<const EnvSettings<Env>&>(settings).values);
   }
 };
 
@@ -114,6 +108,8 @@ class ProblemOf final : public Problem {
         bytes += size_t{Env::observations(host_params_, i)} * static_cast<size_t>(actions(i)) *
                  sizeof(typename L::Entry);
       }
+    } else if constexpr (L::kAgentwise) {
+      for (int i = 0; i < cell_.agents; ++i) bytes += L::bytes(cell_.learner[i]);
     }
     return bytes;
   }
@@ -149,6 +145,15 @@ class ProblemOf final : public Problem {
           }
         }
       }
+    } else if constexpr (L::kAgentwise) {
+      auto* own = const_cast<std::byte*>(memory);  // policies only read it
+      for (int i = 0; i < cell_.agents; ++i) {
+        std::vector<double> out(static_cast<size_t>(actions(i)));
+        for (uint32_t o = 0; o < Env::observations(host_params_, i); ++o) {
+          L::policy(cell_.learner[i], own + cell_.table_at[i], o, out.data());
+          values.insert(values.end(), out.begin(), out.end());
+        }
+      }
     }
     return values;
   }
@@ -172,12 +177,29 @@ class ProblemOf final : public Problem {
       const typename L::Config& config = learners_[static_cast<size_t>(agent_in_error)];
       cell.learner[i] = make_learner(config, static_cast<int>(i), arena);
       cell.table_at[i] = at;
+      if constexpr (L::kAgentwise) cell.learner[i].watched = stop_.stable_periods > 0;
       at += (L::bytes(cell.learner[i]) + 63) / 64 * 64;
     }
     agent_in_error = -1;
-    if (!L::kTabular && stop_.stable_periods > 0) {
+    if (!L::kWatched && stop_.stable_periods > 0) {
       agent_in_error = kStopInError;
       throw ParameterError("stable_periods", "must be 0: this learner never converges");
+    }
+    cell.probe_at = at;
+    if constexpr (can_probe<Env, L>()) {
+      if (evaluation_.points > 0 && Env::probes(host_params_)) {
+        if (evaluation_.points > stop_.max_steps) {
+          agent_in_error = kEvaluationInError;
+          throw ParameterError("points", "must not be more than stop.max_steps");
+        }
+        cell.probe_every = stop_.max_steps / evaluation_.points;
+        at += (uint64_t{evaluation_.points} * Env::kProbes * sizeof(double) + 63) / 64 * 64;
+      }
+    }
+    if (evaluation_.points > 0 && cell.probe_every == 0) {
+      agent_in_error = kEvaluationInError;
+      throw ParameterError("points", "needs a matrix game without memory, and learners that are "
+                                     "compiled agent by agent (a policy learner, or a mix)");
     }
     cell.memory_bytes = at;
   }
@@ -192,39 +214,97 @@ class ProblemOf final : public Problem {
     spec.reward_low = reward.min;
     spec.reward_high = reward.max;
     spec.initial_runs = 1;
+    int all_actions[Env::kMaxAgents] = {};
+    for (int i = 0; i < spec.agents; ++i) all_actions[i] = Env::actions(host_params_, i);
+    spec.all_actions = all_actions;
     std::vector<double> initial;
-    if constexpr (L::kTabular) {
-      spec.init = config.init;
-      auto kind = static_cast<InitKind>(config.init.kind.value);
-      if (kind == InitKind::automatic) {
-        if constexpr (requires { Env::kCustomInit; }) {
-          // values of an endless game need gamma < 1: an undiscounted learner starts at zero
-          kind = config.gamma < 1.0 ? Env::kCustomInit : InitKind::constant;
-        } else {
-          kind = InitKind::constant;
-        }
-        spec.init.kind.value = static_cast<int>(kind);
+    if constexpr (L::kAgentwise) {
+      const LearnerFacts& facts = learner_entries()[static_cast<size_t>(config.kind)].facts;
+      std::vector<double> game;
+      if constexpr (requires { Env::payoff_table(host_params_); }) {
+        game = Env::payoff_table(host_params_);
+        if (!game.empty()) spec.game = &game;
       }
-      if (kind == InitKind::uniform && !(config.init.high > config.init.low)) {
-        throw ParameterError("init.high", "must be above init.low");
+      check_sight(facts);
+      if (facts.sees == Sees::game && spec.game == nullptr) {
+        throw ParameterError("name", std::string(facts.name) +
+                                         " needs a game with one table of payoffs, played without "
+                                         "memory");
       }
-      if (kind == InitKind::trained) {
-        initial = trained_of(agent);
-        spec.initial = &initial;
-        spec.initial_runs = trained_.runs;
-      } else if (kind != InitKind::constant && kind != InitKind::uniform) {
-        if constexpr (requires { Env::initial_values(host_params_, spec, config.gamma); }) {
-          initial = Env::initial_values(host_params_, spec, config.gamma);
-          spec.initial = &initial;
-          spec.initial_per_action = initial.size() == static_cast<size_t>(spec.actions);
-        } else {
-          throw ParameterError("init.kind",
-                               "this environment has no such initial values; constant "
-                               "and uniform work everywhere");
-        }
+      spec.neighbours = neighbours_of(agent);
+      return L::make(config, spec, arena,
+                     [&](const InitConfig& init, double gamma, AgentSpec& told) {
+                       resolve_init(init, gamma, told, initial);
+                     });
+    } else {
+      if constexpr (L::kTabular) resolve_init(config.init, config.gamma, spec, initial);
+      return L::make(config, spec, arena);
+    }
+  }
+
+  /// Whether the environment shows what a learner has to see. Throws ParameterError.
+  void check_sight(const LearnerFacts& facts) const {
+    if (facts.sees == Sees::own) return;
+    bool shared = false;
+    if constexpr (requires { Env::kSharedObservation; }) shared = Env::kSharedObservation;
+    if (!shared) {
+      throw ParameterError("name", std::string(facts.name) +
+                                       " needs agents who observe the same; those of " +
+                                       Env::kFacts.name + " do not");
+    }
+    if constexpr (requires { Env::hides_actions(host_params_); }) {
+      if (Env::hides_actions(host_params_)) {
+        throw ParameterError("name", std::string(facts.name) +
+                                         " needs to see everybody's actions, which this game hides");
       }
     }
-    return L::make(config, spec, arena);
+  }
+
+  std::vector<int> neighbours_of(int agent) const {
+    std::vector<int> others;
+    if constexpr (requires(int* out) { Env::neighbours(host_params_, agent, out); }) {
+      others.resize(static_cast<size_t>(Env::kMaxAgents));
+      others.resize(static_cast<size_t>(Env::neighbours(host_params_, agent, others.data())));
+    } else {
+      for (int i = 0; i < Env::agents(host_params_); ++i) {
+        if (i != agent) others.push_back(i);
+      }
+    }
+    return others;
+  }
+
+  /// Completes `spec` with the initial table that `init` asks for, whose values go to `initial`.
+  void resolve_init(const InitConfig& init, double gamma, AgentSpec& spec,
+                    std::vector<double>& initial) const {
+    spec.init = init;
+    auto kind = static_cast<InitKind>(init.kind.value);
+    if (kind == InitKind::automatic) {
+      if constexpr (requires { Env::kCustomInit; }) {
+        // values of an endless game need gamma < 1: an undiscounted learner starts at zero
+        kind = gamma < 1.0 ? Env::kCustomInit : InitKind::constant;
+      } else {
+        kind = InitKind::constant;
+      }
+      spec.init.kind.value = static_cast<int>(kind);
+    }
+    if (kind == InitKind::uniform && !(init.high > init.low)) {
+      throw ParameterError("init.high", "must be above init.low");
+    }
+    if (kind == InitKind::trained) {
+      initial = trained_of(spec.agent);
+      spec.initial = &initial;
+      spec.initial_runs = trained_.runs;
+    } else if (kind != InitKind::constant && kind != InitKind::uniform) {
+      if constexpr (requires { Env::initial_values(host_params_, spec, gamma); }) {
+        initial = Env::initial_values(host_params_, spec, gamma);
+        spec.initial = &initial;
+        spec.initial_per_action = initial.size() == static_cast<size_t>(spec.actions);
+      } else {
+        throw ParameterError("init.kind",
+                             "this environment has no such initial values; constant "
+                             "and uniform work everywhere");
+      }
+    }
   }
 
   /// The trained values of one agent: [runs][observations][actions].
@@ -253,7 +333,8 @@ class ProblemOf final : public Problem {
 
   void name_columns() {
     CellT cell = cell_;
-    cell.evaluation = {1, 1};
+    cell.evaluation.episodes = 1;
+    cell.evaluation.steps = 1;
     std::vector<uint64_t> memory(cell.memory_bytes / 8 + 8, 0);
     auto* bytes = reinterpret_cast<std::byte*>(memory.data());
     bytes += (64 - reinterpret_cast<uintptr_t>(bytes) % 64) % 64;
@@ -318,27 +399,67 @@ class PairModelOf final : public PairModel {
   std::unique_ptr<Settings> learner_settings() const override {
     return std::make_unique<LearnerSettings<L>>();
   }
-  InitConfig* init_of(Settings& learner) const override {
-    if constexpr (L::kTabular) {
-      return &static_cast<LearnerSettings<L>&>(learner).config.init;
-    } else {
-      return nullptr;
-    }
+  std::string trained_from(const Settings& learner) const override {
+    return cumarl::trained_from(static_cast<const LearnerSettings<L>&>(learner).values);
   }
   std::unique_ptr<Problem> problem(const Settings& env, std::span<const Settings* const> learners,
                                    Stop stop, Evaluation evaluation, const TrainedTables& trained,
                                    int& agent_in_error) const override {
     std::vector<typename L::Config> configs;
     for (const Settings* s : learners) {
-      configs.push_back(static_cast<const LearnerSettings<L>*>(s)->config);
+      configs.push_back(static_cast<const LearnerSettings<L>*>(s)->values);
     }
     agent_in_error = -1;
-    return std::make_unique<ProblemOf<Env, L>>(static_cast<const EnvSettings<Env>&>(env).config,
+    return std::make_unique<ProblemOf<Env, L>>(static_cast<const EnvSettings<Env>&>(env).values,
                                                std::move(configs), stop, evaluation, trained,
                                                agent_in_error);
   }
+  bool learns() const override { return L::kTabular; }
   Kernels<CpuBackend> cpu_kernels(int shape) const override { return KernelSource::cpu(shape); }
   Kernels<CudaBackend> cuda_kernels(int shape) const override { return KernelSource::cuda(shape); }
+};
+
+/// An environment with AnyLearner: the mix, and every policy learner alone.
+template <class Env, class KernelSource>
+class MixModelOf final : public MixModel {
+ public:
+  /// `kind`: the learner all agents have where it is used as a pair.
+  explicit MixModelOf(int kind) : kind_(kind) {}
+
+  const EnvFacts& env() const override { return Env::kFacts; }
+  const LearnerFacts& learner() const override { return entry().facts; }
+  const char* table() const override { return ""; }
+  std::unique_ptr<Settings> learner_settings() const override { return entry().settings(); }
+  std::string trained_from(const Settings& learner) const override {
+    return entry().trained_from(learner.config().get());
+  }
+  const void* loops() const override { return &mix_model(Env::kFacts.name); }
+  bool learns() const override { return true; }
+  std::unique_ptr<Problem> problem(const Settings& env, std::span<const Settings* const> learners,
+                                   Stop stop, Evaluation evaluation, const TrainedTables& trained,
+                                   int& agent_in_error) const override {
+    const std::vector<int> kinds(learners.size(), kind_);
+    return mix(env, kinds, learners, stop, evaluation, trained, agent_in_error);
+  }
+  std::unique_ptr<Problem> mix(const Settings& env, std::span<const int> kinds,
+                               std::span<const Settings* const> learners, Stop stop,
+                               Evaluation evaluation, const TrainedTables& trained,
+                               int& agent_in_error) const override {
+    std::vector<AnyLearner::Config> configs;
+    for (size_t i = 0; i < learners.size(); ++i) {
+      configs.push_back({kinds[i], learners[i]->config()});
+    }
+    agent_in_error = -1;
+    return std::make_unique<ProblemOf<Env, AnyLearner>>(
+        static_cast<const EnvSettings<Env>&>(env).values, std::move(configs), stop, evaluation,
+        trained, agent_in_error);
+  }
+  Kernels<CpuBackend> cpu_kernels(int shape) const override { return KernelSource::cpu(shape); }
+  Kernels<CudaBackend> cuda_kernels(int shape) const override { return KernelSource::cuda(shape); }
+
+ private:
+  const LearnerEntry& entry() const { return learner_entries()[static_cast<size_t>(kind_)]; }
+  int kind_;
 };
 
 }  // namespace cumarl::inline CUMARL_VARIANT

@@ -53,15 +53,15 @@ std::string pair_name(const PairModel& pair) {
 }
 
 Workload pair_workload(const PairModel& pair) {
-  const bool learns = *pair.table() != '\0';
+  const bool has_table = *pair.table() != '\0';
   std::string config = std::string("[env]\nname = \"") + pair.env().name + "\"\n" +
                        pair.env().small + "\n[learner]\nname = \"" + pair.learner().name + "\"\n";
-  if (learns) {
+  if (has_table) {
     config += std::string("table = \"") + pair.table() +
               "\"\nexploration = { start = 1.0, decay_rate = 1e-5 }\n";
   }
   config += "[evaluation]\nepisodes = 1\nsteps = 1\n";
-  return {{pair_name(pair), std::string(pair.env().title) + ", " + pair.learner().title, learns},
+  return {{pair_name(pair), std::string(pair.env().title) + ", " + pair.learner().title, pair.learns()},
           config,
           200'000,
           8};

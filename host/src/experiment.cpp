@@ -44,54 +44,63 @@ const PairModel* pair_with_table(const std::vector<const PairModel*>& pairs,
   return nullptr;
 }
 
-/// Reads one cell. The first error of any kind is thrown with its place.
-ExperimentCell read_cell(Config& config, const CommonSettings& common, Experiment& experiment) {
+constexpr const char* kTableNames[] = {"auto", "fixed28", "float32", "float64"};
+constexpr int kAutoTable = 0;
+constexpr int kFloat64Table = 3;
+
+void read_table(Config& config, const std::string& at, Choice& table) {
+  read(config, at, [&](FieldVisitor& v) {
+    v.choice("table", table, {"auto", "fixed28", "float32", "float64"},
+             "number type of the table; auto: fixed28 for up to 16 actions in pricing games, else "
+             "float32");
+  });
+}
+
+bool has_table(const std::string& env, const std::string& learner) {
+  return *pairs_of(env, learner).front()->table() != '\0';
+}
+
+/// Its place in learner_entries(). Pre: it is registered.
+int learner_kind(const std::string& name) {
+  const auto& entries = learner_entries();
+  const auto at = std::find_if(entries.begin(), entries.end(),
+                               [&](const LearnerEntry& e) { return name == e.facts.name; });
+  return static_cast<int>(at - entries.begin());
+}
+
+/// Reads one cell. The first error of any kind is thrown with its place. `agentwise`: as a mix even if
+/// all agents have one learner, so that a match-up of learners shares launches.
+ExperimentCell read_cell(Config& config, const CommonSettings& common, Experiment& experiment,
+                         bool agentwise = false) {
   const std::string env_name = config.take_name("env", env_names());
   const EnvModel& env_model = env_named(env_name);
   auto env = env_model.settings();
   read(config, "env", [&](FieldVisitor& v) { env->fields(v); });
 
   const int learners = std::max(1, config.count("learner"));
-  std::string learner_name;
-  Choice table;  // auto, fixed28, float32, float64
+  std::vector<std::string> names;
   for (int i = 0; i < learners; ++i) {
-    const std::string at = learner_table(config, i);
-    const std::string name = config.take_name(at, learner_names());
-    Choice this_table;
-    if (std::string(pairs_of(env_name, name).front()->table()) != "") {
-      read(config, at, [&](FieldVisitor& v) {
-        v.choice("table", this_table, {"auto", "fixed28", "float32", "float64"},
-                 "number type of the table; auto: fixed28 for up to 16 actions in pricing games, "
-                 "else float32");
-      });
-    }
-    if (i == 0) {
-      learner_name = name;
-      table = this_table;
-    } else if (name != learner_name) {
-      throw config.error(at + ".name", "all agents must use one learner, here \"" + learner_name +
-                                           "\"; their parameters may differ");
-    } else if (this_table.value != table.value) {
-      throw config.error(at + ".table", "all agents must use one table type");
-    }
+    names.push_back(config.take_name(learner_table(config, i), learner_names()));
   }
-  const auto pairs = pairs_of(env_name, learner_name);
+  const bool mixed =
+      agentwise || std::any_of(names.begin(), names.end(),
+                               [&](const std::string& name) { return name != names[0]; });
 
-  // The number of actions decides what `auto` means: ask the plain table first.
-  const auto build = [&](const PairModel& pair) {
+  // `problem` makes the problem from everybody's settings, as the models at hand do it.
+  const auto build = [&](const auto& settings_of, const auto& problem) {
     std::vector<std::unique_ptr<Settings>> owned;
     std::vector<const Settings*> settings;
     TrainedTables* trained = experiment.trained.emplace_back(new TrainedTables).get();
     for (int i = 0; i < learners; ++i) {
       const std::string at = learner_table(config, i);
-      auto& learner = owned.emplace_back(pair.learner_settings());
-      read(config, at, [&](FieldVisitor& v) { learner->fields(v); });
+      auto& learner = owned.emplace_back();
+      const std::string from = settings_of(static_cast<size_t>(i), learner, [&](Settings& made) {
+        read(config, at, [&](FieldVisitor& v) { made.fields(v); });
+      });
       settings.push_back(learner.get());
-      const InitConfig* init = pair.init_of(*learner);
-      if (init != nullptr && init->kind.value == static_cast<int>(InitKind::trained) &&
-          trained->runs == 0) {
+      if (!from.empty() && trained->runs == 0) {
         try {
-          *trained = load_tables(init->from);
+          *trained = load_tables(from);
         } catch (const IoError& error) {
           throw config.error(at + ".init.from", error.what());
         }
@@ -102,32 +111,84 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
       const Stop stop{static_cast<uint64_t>(common.stable_periods),
                       static_cast<uint64_t>(common.max_steps)};
       const Evaluation evaluation{static_cast<uint32_t>(common.episodes),
-                                  static_cast<uint32_t>(common.steps)};
-      return pair.problem(*env, settings, stop, evaluation, *trained, agent);
+                                  static_cast<uint32_t>(common.steps),
+                                  static_cast<uint32_t>(common.points)};
+      return problem(settings, stop, evaluation, *trained, agent);
     } catch (const ParameterError& error) {
       if (agent == kStopInError) throw config.locate("stop", error);
+      if (agent == kEvaluationInError) throw config.locate("evaluation", error);
       throw config.locate(agent < 0 ? "env" : learner_table(config, agent), error);
     }
   };
 
   ExperimentCell cell;
-  if (std::string(pairs.front()->table()) == "") {
-    cell.pair = pairs.front();
-    cell.problem = build(*cell.pair);
+  if (mixed) {
+    const MixModel& mix = mix_model(env_name);
+    std::vector<int> kinds;
+    for (int i = 0; i < learners; ++i) {
+      const auto& name = names[static_cast<size_t>(i)];
+      kinds.push_back(learner_kind(name));
+      if (!has_table(env_name, name)) continue;
+      const std::string at = learner_table(config, i);
+      Choice table;
+      read_table(config, at, table);
+      if (table.value != kAutoTable && table.value != kFloat64Table) {
+        throw config.error(at + ".table",
+                           "must be \"float64\" or \"auto\" where agents have different learners");
+      }
+    }
+    cell.pair = &mix;
+    cell.problem = build(
+        [&](size_t i, std::unique_ptr<Settings>& made, const auto& read_fields) {
+          const LearnerEntry& entry = learner_entries()[static_cast<size_t>(kinds[i])];
+          made = entry.settings();
+          read_fields(*made);
+          return entry.trained_from(made->config().get());
+        },
+        [&](const auto& settings, Stop stop, Evaluation evaluation, const TrainedTables& trained,
+            int& agent) {
+          return mix.mix(*env, kinds, settings, stop, evaluation, trained, agent);
+        });
     return cell;
   }
-  const char* const names[] = {"", "fixed28", "float32", "float64"};
-  cell.pair = pair_with_table(pairs, table.value == 0 ? "float32" : names[table.value]);
-  cell.problem = build(*cell.pair);
-  if (table.value == 0 && env_model.facts().family == Family::pricing) {
+
+  const auto pairs = pairs_of(env_name, names[0]);
+  const auto build_pair = [&](const PairModel& pair) {
+    cell.pair = &pair;
+    cell.problem = build(
+        [&](size_t, std::unique_ptr<Settings>& made, const auto& read_fields) {
+          made = pair.learner_settings();
+          read_fields(*made);
+          return pair.trained_from(*made);
+        },
+        [&](const auto& settings, Stop stop, Evaluation evaluation, const TrainedTables& trained,
+            int& agent) {
+          return pair.problem(*env, settings, stop, evaluation, trained, agent);
+        });
+  };
+  if (!has_table(env_name, names[0])) {
+    build_pair(*pairs.front());
+    return cell;
+  }
+  Choice table;
+  for (int i = 0; i < learners; ++i) {
+    const std::string at = learner_table(config, i);
+    Choice mine;
+    read_table(config, at, mine);
+    if (i == 0) table = mine;
+    if (mine.value != table.value) {
+      throw config.error(at + ".table", "all agents must use one table type");
+    }
+  }
+  // The number of actions decides what `auto` means: ask the plain table first.
+  build_pair(*pair_with_table(
+      pairs, table.value == kAutoTable ? "float32" : kTableNames[table.value]));
+  if (table.value == kAutoTable && env_model.facts().family == Family::pricing) {
     int most = 0;
     for (int i = 0; i < cell.problem->agents(); ++i) {
       most = std::max(most, cell.problem->actions(i));
     }
-    if (most <= 16) {
-      cell.pair = pair_with_table(pairs, "fixed28");
-      cell.problem = build(*cell.pair);
-    }
+    if (most <= 16) build_pair(*pair_with_table(pairs, "fixed28"));
   }
   return cell;
 }
@@ -152,6 +213,8 @@ void CommonSettings::evaluation_fields(FieldVisitor& v) {
     "played to evaluate a run of an episodic game");
   v("steps", steps, Bounds{1, 1e9}, "joint step",
     "played to evaluate a stochastic policy in an endless game");
+  v("points", points, Bounds{0, 5000}, "",
+    "moments of the run at which strategies are judged (matrix games without memory); 0: none");
 }
 
 std::vector<std::string> env_names() {
@@ -194,6 +257,9 @@ Experiment read_experiment(const RunRequest& request) {
   if (!config.has_sweep()) return experiment;
 
   const Sweep sweep = config.sweep();
+  const bool matchup = std::any_of(sweep.axes().begin(), sweep.axes().end(), [](const auto& axis) {
+    return axis.key().starts_with("learner") && axis.key().ends_with(".name");
+  });
   experiment.cells.clear();
   for (int64_t i = 0; i < sweep.size(); ++i) {
     const SweepCell set = sweep.cell(i);
@@ -202,7 +268,7 @@ Experiment read_experiment(const RunRequest& request) {
     if (common.runs != experiment.runs || common.seed != experiment.seed) {
       throw config.error("experiment", "runs and seed are one for all cells of a sweep");
     }
-    experiment.cells.push_back(read_cell(one, common, experiment));
+    experiment.cells.push_back(read_cell(one, common, experiment, matchup));
     one.reject_unknown(tables);
     experiment.cells.back().set = set;
   }

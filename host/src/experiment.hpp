@@ -44,6 +44,7 @@ struct CommonSettings {
   int64_t max_steps = 1'000'000;
   int episodes = 100;
   int steps = 1'000;
+  int points = 0;
 
   void experiment_fields(FieldVisitor& v);
   void stop_fields(FieldVisitor& v);

@@ -16,15 +16,9 @@
 #include "kernels/core/learner.hpp"
 #include "kernels/core/outcome.hpp"
 #include "kernels/rollout/launch_args.hpp"
+#include "kernels/tabular/any_learner.hpp"
 
 namespace cumarl {
-
-/// A component's Config struct, to be filled by FieldVisitors.
-class Settings {
- public:
-  virtual ~Settings() = default;
-  virtual void fields(FieldVisitor& v) = 0;
-};
 
 /// One environment in play, on the host.
 class EnvPlay {
@@ -91,6 +85,7 @@ struct TrainedTables {
 
 /// The "agent" of an error that is about [stop], see PairModel::problem.
 inline constexpr int kStopInError = -2;
+inline constexpr int kEvaluationInError = -3;  ///< the same of [evaluation]
 
 /// A registered learner (with its table type) on a registered environment.
 class PairModel {
@@ -100,7 +95,12 @@ class PairModel {
   virtual const LearnerFacts& learner() const = 0;
   virtual const char* table() const = 0;  ///< "float32", "float64", "fixed28", or "" if it has none
   virtual std::unique_ptr<Settings> learner_settings() const = 0;
-  virtual InitConfig* init_of(Settings& learner) const = 0;  ///< null if it has none
+  /// The folder of the experiment whose tables the learner starts from, or "".
+  virtual std::string trained_from(const Settings& learner) const = 0;
+  /// Pairs with equal loops share launches.
+  virtual const void* loops() const { return this; }
+  /// Whether it learns at all.
+  virtual bool learns() const = 0;
   /// Throws ParameterError; `agent_in_error` then says whose key it is: agent i's learner, -1 the
   /// environment, kStopInError the stopping rule.
   virtual std::unique_ptr<Problem> problem(const Settings& env,
@@ -112,8 +112,23 @@ class PairModel {
   virtual Kernels<CudaBackend> cuda_kernels(int shape) const = 0;
 };
 
+/// A registered environment with any learner for each agent.
+class MixModel : public PairModel {
+ public:
+  /// The learners' settings, told apart by their kinds: positions in learner_entries().
+  virtual std::unique_ptr<Problem> mix(const Settings& env, std::span<const int> kinds,
+                                       std::span<const Settings* const> learners, Stop stop,
+                                       Evaluation evaluation, const TrainedTables& trained,
+                                       int& agent_in_error) const = 0;
+};
+
+/// Every learner, as one agent's among others', in the order of learners.def.
+const std::vector<LearnerEntry>& learner_entries();
+
 /// What is compiled in, in the order of envs.def and learners.def.
 const std::vector<const EnvModel*>& env_models();
 const std::vector<const PairModel*>& pair_models();
+/// The mix of an environment. Pre: it is registered.
+const MixModel& mix_model(const std::string& env);
 
 }  // namespace cumarl

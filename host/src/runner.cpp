@@ -38,7 +38,7 @@ std::vector<Group> group_cells(const Experiment& experiment) {
     const ExperimentCell& cell = experiment.cells[c];
     const int shape = cell.problem->shape();
     const auto at = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
-      return g.pair == cell.pair && g.shape == shape;
+      return g.pair->loops() == cell.pair->loops() && g.shape == shape;
     });
     Group& group =
         at != groups.end() ? *at : groups.emplace_back(Group{cell.pair, shape, {}, 0, {}});

@@ -13,11 +13,19 @@
 
 namespace cumarl {
 
+/// What a learner has to be told of the game, beyond its own observation, action and reward.
+enum class Sees : uint8_t {
+  own,    ///< nothing more
+  joint,  ///< everybody's actions and rewards; all agents must have the same observation
+  game,   ///< the payoff table, and everybody's strategies where it asks for them
+};
+
 /// Shown by `cumarl list` and `cumarl describe`.
 struct LearnerFacts {
   const char* name;    ///< the name in config files
   const char* title;   ///< one line
   const char* source;  ///< paper, equation; any deviation from it
+  Sees sees = Sees::own;
 };
 
 /// Agents and actions, where they are known at compile time and decide what stays in registers;
@@ -84,8 +92,27 @@ struct AgentSpec {
   const std::vector<double>* initial;
   bool initial_per_action;
   uint64_t initial_runs;
-  InitConfig init;  ///< with `automatic` resolved
+  InitConfig init;         ///< with `automatic` resolved
+  const int* all_actions;  ///< [agents] numbers of actions
+  /// Expected payoffs [joint action][agents] of a game that has one table of them, agent 0's action
+  /// the highest digit of the joint action; else null.
+  const std::vector<double>* game;
+  std::vector<int> neighbours;  ///< whom a mean-field learner averages over: all others by default
 };
+
+/// Strategies that Sees::game learners are shown, [agents][kStrategyPitch].
+inline constexpr int kStrategyPitch = 16;
+
+/// What a learner wants to do at a step before it has seen its memory. For epsilon-greedy the action
+/// is (greedy & keep) | forced; else `forced` carries a random word.
+struct Decision {
+  uint32_t keep;
+  uint32_t forced;
+};
+
+/// A list of types.
+template <class... Ls>
+struct LearnerList {};
 
 /// What a learner sees of a step besides its own cursors.
 struct Transition {
@@ -95,6 +122,10 @@ struct Transition {
   int agents;
   Episode episode;
   uint64_t t;  ///< the joint step this was
+  RunKey key;  ///< for draws of a learner's own: Rng(key, t, Stream::learn), blocks from 16 * agent
+  /// The strategies that were played, [agents][kStrategyPitch], for Sees::game learners in games of
+  /// up to kStrategyPitch actions and agents; else null.
+  const double* strategies;
 };
 
 }  // namespace cumarl

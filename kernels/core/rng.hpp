@@ -76,8 +76,8 @@ CUMARL_HD CUMARL_INLINE double unit_double(uint32_t word) {
 /// At most 2^12 blocks, that is 16,384 words, a step.
 class Rng {
  public:
-  CUMARL_HD Rng(RunKey key, uint64_t step, Stream stream)
-      : key_(key), step_(step), stream_(stream) {}
+  CUMARL_HD Rng(RunKey key, uint64_t step, Stream stream, uint32_t first_block = 0)
+      : key_(key), step_(step), stream_(stream), block_(first_block) {}
 
   CUMARL_HD uint32_t word() {
     if (left_ == 0) {
@@ -91,12 +91,13 @@ class Rng {
   }
   CUMARL_HD uint32_t below(uint32_t bound) { return cumarl::below(word(), bound); }
   CUMARL_HD float unit() { return unit_float(word()); }
+  CUMARL_HD RunKey key() const { return key_; }
 
  private:
   RunKey key_;
   uint64_t step_;
   Stream stream_;
-  uint32_t block_ = 0;
+  uint32_t block_;
   int left_ = 0;
   Philox ahead_{0, 0, 0, 0};
 };

@@ -25,8 +25,16 @@ struct Cell {
   Evaluation evaluation;
   int32_t agents;
   uint64_t table_at[Env::kMaxAgents];  ///< where an agent's memory begins in its run's
+  uint64_t probe_at;                   ///< double [evaluation.points][Env::kProbes]
+  uint64_t probe_every;                ///< joint steps; 0: no probes
   uint64_t memory_bytes;
 };
+
+/// Whether a run of this pair can be probed on its way.
+template <class Env, class L>
+constexpr bool can_probe() {
+  return L::kAgentwise && requires { Env::kProbes; };
+}
 
 /// The shapes an environment wants compiled besides AnyShape.
 template <class Env>
@@ -37,6 +45,9 @@ constexpr auto shapes_of() {
     return ShapeList<>{};
   }
 }
+
+template <class Env, class L>
+class Policy;
 
 /// The loop state of a run between launches.
 template <class Env>
@@ -75,6 +86,16 @@ class Lane {
     end_ = t_ + r.budget < t_ ? ~uint64_t{0} : t_ + r.budget;
     if (end_ > cell_->stop.max_steps) end_ = cell_->stop.max_steps;
     for (int i = 0; i < kAgents; ++i) memo_[i] = {};
+    if constexpr (L::kAgentwise) {
+      strategies_wanted_ = false;
+      for (int i = 0; i < agents(); ++i) {
+        strategies_wanted_ |= cell_->learner[i].sees_strategies;
+        if (cell_->learner[i].actions > kStrategyPitch) {
+          strategies_wanted_ = false;
+          break;
+        }
+      }
+    }
     arrive_all(cursor_);
   }
 
@@ -87,6 +108,12 @@ class Lane {
       const uint64_t stable = t_ - last_change_;
       const uint64_t left = cell_->stop.stable_periods - stable;
       steps = left < steps ? left : steps;
+    }
+    if constexpr (can_probe<Env, L>()) {
+      if (cell_->probe_every > 0) {
+        const uint64_t left = cell_->probe_every - t_ % cell_->probe_every;
+        steps = left < steps ? left : steps;
+      }
     }
     return steps < Chunk ? steps : Chunk;
   }
@@ -116,11 +143,23 @@ class Lane {
     const Episode episode = Env::step(cell_->env, env_, action, reward, rng);
     typename L::Cursor next[kAgents];
     arrive_all(next);
+    constexpr bool kShowsStrategies = L::kAgentwise && kAgents <= kStrategyPitch;
+    double shown[kShowsStrategies ? kAgents * kStrategyPitch : 1];
+    const double* strategies = nullptr;
+    if constexpr (kShowsStrategies) {
+      if (strategies_wanted_) {
+        for (int i = 0; i < n; ++i) {
+          L::strategy(cell_->learner[i], table(i), cursor_[i].observation,
+                      shown + i * kStrategyPitch);
+        }
+        strategies = shown;
+      }
+    }
     for (int i = 0; i < n; ++i) {
       const typename L::Cursor before = cursor_[i];
       L::learn(team_, cell_->learner[i], table(i), cursor_[i], next[i],
-               Transition{action, reward, i, n, episode, now});
-      if constexpr (L::kTabular) {
+               Transition{action, reward, i, n, episode, now, key_, strategies});
+      if constexpr (L::kWatched) {
         if (L::greedy(cursor_[i]) != L::greedy(before)) changed_at_ = k;
       }
     }
@@ -136,6 +175,9 @@ class Lane {
   CUMARL_HD CUMARL_INLINE bool commit(int steps) {
     if (changed_at_ >= 0) last_change_ = t_ + static_cast<uint64_t>(changed_at_) + 1;
     t_ += static_cast<uint64_t>(steps);
+    if constexpr (can_probe<Env, L>()) {
+      if (cell_->probe_every > 0 && t_ % cell_->probe_every == 0) probe();
+    }
     return room() == 0;
   }
 
@@ -156,7 +198,7 @@ class Lane {
     return ShapeT::kAgents > 0 ? ShapeT::kAgents : cell_->agents;
   }
   CUMARL_HD CUMARL_INLINE bool watches() const {
-    if constexpr (L::kTabular) {
+    if constexpr (L::kWatched) {
       return cell_->stop.stable_periods > 0;
     } else {
       return false;
@@ -170,6 +212,15 @@ class Lane {
       cursor[i] =
           L::arrive(team_, cell_->learner[i], table(i), Env::observe_index(cell_->env, env_, i));
     }
+  }
+
+  /// Takes the measures of this moment.
+  CUMARL_HD void probe() {
+    const uint64_t point = t_ / cell_->probe_every - 1;
+    if (point >= cell_->evaluation.points) return;
+    auto* out = reinterpret_cast<double*>(memory_ + cell_->probe_at) + point * Env::kProbes;
+    const Policy<Env, L> policy(*cell_, memory_, key_);
+    team_.once([&] { Env::probe(cell_->env, env_, policy, out); });
   }
 
   /// Exploration words [first, first + count) of the run.
@@ -205,6 +256,7 @@ class Lane {
   uint64_t last_change_;
   uint64_t end_;
   int changed_at_;
+  bool strategies_wanted_;  ///< Transition::strategies has to be filled
   typename L::Cursor cursor_[kAgents];
   typename L::Memo memo_[kAgents];
   uint32_t keep_[kAgents][Chunk];
@@ -237,6 +289,7 @@ CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
     L::init(team, cell.learner[i], memory + at, key, i);
     clear(end, (end + 63) / 64 * 64);
   }
+  clear(cell.probe_at, cell.memory_bytes);
   RunState<Env> state{};
   Rng rng(key, 0, Stream::reset);
   Env::reset(cell.env, state.env, rng);
@@ -250,8 +303,6 @@ CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
 template <class Env, class L>
 class Policy {
  public:
-  static constexpr bool kDeterministic = L::kGreedyPolicy;
-
   CUMARL_HD Policy(const Cell<Env, L>& cell, std::byte* memory, RunKey key)
       : cell_(cell), memory_(memory), key_(key) {}
 
@@ -259,16 +310,52 @@ class Policy {
   CUMARL_HD void act(const typename Env::Params& p, const typename Env::State& s, int* actions,
                      uint64_t t = 0) const {
     Rng rng(key_, t, Stream::evaluate);
+    const bool draws = !deterministic();
     for (int i = 0; i < cell_.agents; ++i) {
-      const auto cursor = L::arrive(SerialTeam{}, cell_.learner[i], memory_ + cell_.table_at[i],
-                                    Env::observe_index(p, s, i));
-      actions[i] =
-          static_cast<int>(L::evaluate(cell_.learner[i], cursor, kDeterministic ? 0 : rng.word()));
+      std::byte* const memory = memory_ + cell_.table_at[i];
+      const auto cursor =
+          L::arrive(SerialTeam{}, cell_.learner[i], memory, Env::observe_index(p, s, i));
+      actions[i] = static_cast<int>(
+          L::evaluate(cell_.learner[i], memory, cursor, draws ? rng.word() : 0));
+    }
+  }
+  /// The probabilities of an agent's actions in a state, [actions].
+  CUMARL_HD void distribution(const typename Env::Params& p, const typename Env::State& s,
+                              int agent, double* out) const {
+    std::byte* const memory = memory_ + cell_.table_at[agent];
+    const uint32_t observation = Env::observe_index(p, s, agent);
+    if constexpr (L::kAgentwise) {
+      L::policy(cell_.learner[agent], memory, observation, out);
+    } else {
+      L::policy(cell_.learner[agent],
+                L::arrive(SerialTeam{}, cell_.learner[agent], memory, observation), out);
+    }
+  }
+  /// Whether everybody's policy is; the same for all runs of a cell.
+  CUMARL_HD bool deterministic() const {
+    if constexpr (L::kAgentwise) {
+      for (int i = 0; i < cell_.agents; ++i) {
+        if (!L::deterministic(cell_.learner[i])) return false;
+      }
+      return true;
+    } else {
+      return L::kGreedyPolicy;
     }
   }
   CUMARL_HD double discount(int agent) const { return L::discount(cell_.learner[agent]); }
   CUMARL_HD const Evaluation& evaluation() const { return cell_.evaluation; }
   CUMARL_HD RunKey key() const { return key_; }
+
+  /// What Env::probe reported at the end of step (k + 1) * points_every().
+  CUMARL_HD uint32_t points() const {
+    return cell_.probe_every > 0 ? cell_.evaluation.points : 0;
+  }
+  CUMARL_HD uint64_t points_every() const { return cell_.probe_every; }
+  CUMARL_HD const double* point(uint32_t k) const {
+    size_t width = 1;
+    if constexpr (can_probe<Env, L>()) width = Env::kProbes;
+    return reinterpret_cast<const double*>(memory_ + cell_.probe_at) + k * width;
+  }
 
  private:
   const Cell<Env, L>& cell_;

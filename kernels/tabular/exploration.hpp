@@ -6,17 +6,11 @@
 
 #include "kernels/core/fields.hpp"
 #include "kernels/core/hd.hpp"
+#include "kernels/core/learner.hpp"
 #include "kernels/core/math.hpp"
 #include "kernels/core/rng.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
-
-/// What a learner wants to do at a step before it has seen its table. For epsilon-greedy the
-/// action is (greedy & keep) | forced; for Boltzmann `forced` carries the random word.
-struct Decision {
-  uint32_t keep;
-  uint32_t forced;
-};
 
 /// Exploration of one agent. epsilon_t = max(end, start * exp(-decay_rate t)) or
 /// max(end, start - (start - end) t / decay_steps); temperature_t likewise.

@@ -15,6 +15,8 @@ namespace cumarl::inline CUMARL_VARIANT {
 struct RandomPlay {
   static constexpr LearnerFacts kFacts{"random", "Uniformly random play", "a baseline"};
   static constexpr bool kTabular = false;
+  static constexpr bool kAgentwise = false;
+  static constexpr bool kWatched = false;
   static constexpr bool kGreedyPolicy = false;
 
   struct Config {};
@@ -44,16 +46,16 @@ struct RandomPlay {
       forced[k] = below(words[k * pitch], p.actions);
     }
   }
-  struct Decision {
-    uint32_t keep;
-    uint32_t forced;
-  };
   CUMARL_HD static CUMARL_INLINE uint32_t act(const Params&, std::byte*, const Cursor&,
                                               Decision decision, uint64_t) {
     return decision.forced;
   }
-  CUMARL_HD static CUMARL_INLINE uint32_t evaluate(const Params& p, const Cursor&, uint32_t word) {
+  CUMARL_HD static CUMARL_INLINE uint32_t evaluate(const Params& p, std::byte*, const Cursor&,
+                                                   uint32_t word) {
     return below(word, p.actions);
+  }
+  CUMARL_HD static void policy(const Params& p, const Cursor&, double* out) {
+    for (uint32_t a = 0; a < p.actions; ++a) out[a] = 1.0 / p.actions;
   }
   template <class Team>
   CUMARL_HD static CUMARL_INLINE void learn(const Team&, const Params&, std::byte*, Cursor&,

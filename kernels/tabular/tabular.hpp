@@ -27,6 +27,8 @@ struct Tabular {
   using Best = typename Table::Best;
 
   static constexpr bool kTabular = true;
+  static constexpr bool kAgentwise = false;  ///< all agents have this learner
+  static constexpr bool kWatched = true;  ///< its greedy actions tell convergence
   static constexpr bool kGreedyPolicy = true;  ///< its evaluated policy is deterministic
 
   struct Config {
@@ -188,8 +190,13 @@ struct Tabular {
   }
 
   /// The evaluated policy: greedy.
-  CUMARL_HD static CUMARL_INLINE uint32_t evaluate(const Params&, const Cursor& at, uint32_t) {
+  CUMARL_HD static CUMARL_INLINE uint32_t evaluate(const Params&, std::byte*, const Cursor& at,
+                                                   uint32_t) {
     return greedy(at);
+  }
+  /// The same as probabilities, [actions].
+  CUMARL_HD static void policy(const Params& p, const Cursor& at, double* out) {
+    for (int a = 0; a < p.row_actions(); ++a) out[a] = static_cast<uint32_t>(a) == greedy(at);
   }
 
   /// Writes entry `a` of the row at `from` and keeps both cursors true to the table.
