@@ -3,12 +3,13 @@
 
 # The instruction sets the CPU loops are compiled for; the best one is chosen at run time.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(CUMARL_CPU_VARIANTS generic x86_64_v3 x86_64_v4)
+  set(CUMARL_CPU_VARIANTS generic x86_64_v3 x86_64_v4 CACHE STRING
+    "Instruction sets that CPU loops are compiled for; generic must be among them")
   set(CUMARL_FLAGS_generic -march=x86-64-v2)
   set(CUMARL_FLAGS_x86_64_v3 -march=x86-64-v3 -mtune=haswell)
   set(CUMARL_FLAGS_x86_64_v4 -march=x86-64-v4 -mprefer-vector-width=512 -mtune=haswell)
 else()
-  set(CUMARL_CPU_VARIANTS generic)
+  set(CUMARL_CPU_VARIANTS generic CACHE STRING "")
   set(CUMARL_FLAGS_generic)
 endif()
 
@@ -41,6 +42,7 @@ function(cumarl_generate_registry target)
   set(aliases)
   set(every)
   set(policies)
+  set(kinds)
   set(kind_index 0)
   set(count 0)
   foreach(entry IN LISTS learners)
@@ -69,6 +71,7 @@ function(cumarl_generate_registry target)
     else()
       message(FATAL_ERROR "kernels/learners.def: '${kind}' must be tabular, plain or policy")
     endif()
+    list(APPEND kinds ${kind_index})
     math(EXPR kind_index "${kind_index} + 1")
   endforeach()
   set(any ${count})
@@ -114,26 +117,39 @@ using Learner${any} = AnyLearner;
     string(REPLACE "|" ";" entry "${entry}")
     list(GET entry 0 ENV_HEADER)
     list(GET entry 1 ENV_TYPE)
+    set(loops compiled)
+    list(LENGTH entry fields)
+    if(fields GREATER 2)
+      list(GET entry 2 loops)
+    endif()
+    if(NOT loops MATCHES "^(compiled|agentwise)$")
+      message(FATAL_ERROR "envs/envs.def: '${loops}' must be compiled or agentwise")
+    endif()
     set(CPU_DECLARATIONS)
     set(CPU_CASES)
     set(CPU_KERNEL_CASES)
     set(CUDA_KERNEL_CASES)
     set(PAIR_MODELS)
-    foreach(i RANGE ${last})
-      string(APPEND CPU_KERNEL_CASES
-        "    case ${i}: return cpu_kernels<${ENV_TYPE}, Learner${i}>(shape, shapes_of<${ENV_TYPE}>());\n")
-      string(APPEND CUDA_KERNEL_CASES
-        "    case ${i}: return cuda_kernels<${ENV_TYPE}, Learner${i}>(shape, shapes_of<${ENV_TYPE}>());\n")
-      string(APPEND PAIR_MODELS
-        "  static const PairModelOf<${ENV_TYPE}, Learner${i}, KernelsOf<${i}>> model${i};\n"
-        "  models.push_back(&model${i});\n")
-    endforeach()
+    set(alone ${policies})
+    if(loops STREQUAL "agentwise")
+      set(alone ${kinds})
+    else()
+      foreach(i RANGE ${last})
+        string(APPEND CPU_KERNEL_CASES
+          "    case ${i}: return cpu_kernels<${ENV_TYPE}, Learner${i}>(shape, shapes_of<${ENV_TYPE}>());\n")
+        string(APPEND CUDA_KERNEL_CASES
+          "    case ${i}: return cuda_kernels<${ENV_TYPE}, Learner${i}>(shape, shapes_of<${ENV_TYPE}>());\n")
+        string(APPEND PAIR_MODELS
+          "  static const PairModelOf<${ENV_TYPE}, Learner${i}, KernelsOf<${i}>> model${i};\n"
+          "  models.push_back(&model${i});\n")
+      endforeach()
+    endif()
     string(APPEND CPU_KERNEL_CASES
       "    case ${any}: return cpu_kernels<${ENV_TYPE}, Learner${any}>(shape, ShapeList<>{});\n")
     string(APPEND CUDA_KERNEL_CASES
       "    case ${any}: return cuda_kernels<${ENV_TYPE}, Learner${any}>(shape, ShapeList<>{});\n")
     set(ANY ${any})
-    foreach(kind IN LISTS policies)
+    foreach(kind IN LISTS alone)
       string(APPEND PAIR_MODELS
         "  static const MixModelOf<${ENV_TYPE}, KernelsOf<${any}>> policy${kind}(${kind});\n"
         "  models.push_back(&policy${kind});\n")

@@ -71,7 +71,7 @@ struct RepeatedGame {
     const double* equilibrium;
     int32_t equilibria;
     int32_t profile;  ///< actions of all players
-    Bounds reward;                ///< of a single payoff
+    Bounds reward;    ///< of a single payoff
   };
 
   struct State {

@@ -275,8 +275,8 @@ CUMARL_HD auto RepeatedGame<Stage>::judge(const Params& p, const double* profile
 template <class Stage>
 template <class Policy, class Sink>
 CUMARL_HD void RepeatedGame<Stage>::evaluate_strategies(const Params& p, const State& last,
-                                                        const Policy& policy,
-                                                        const RunFacts& facts, Sink& sink) {
+                                                        const Policy& policy, const RunFacts& facts,
+                                                        Sink& sink) {
   const int n = p.players;
   double profile[kMaxProfile] = {};
   read_profile(p, last, policy, profile);

@@ -99,6 +99,9 @@ pair_configs() {
       fi
       printf '[evaluation]\nepisodes = 2\nsteps = 50\n'
     } >"$dir/${name//\//-}.toml"
+    # a learner may need more of a game than this one shows: then there is nothing to compare
+    "$cumarl" run "$dir/${name//\//-}.toml" --dry-run --json >/dev/null 2>&1 ||
+      rm "$dir/${name//\//-}.toml"
   done < <("$cumarl" list benches)
   more() { # NAME FROM SET...: a copy of FROM with other settings
     local to=$dir/$1.toml from=$dir/$2.toml

@@ -325,6 +325,68 @@ case("trace: state off the grid", ["trace", "lbf", "--state", "{d}/state"], ["st
      files={"state": '{"players": [99, 99, 1, 0, 0, 1], "foods": [3, 3, 1], "step": 0, "spawned": 1}'})
 case("trace: missing state", [*TRACE, "--state", "{d}/absent"], ["absent", "cannot be read"])
 
+# ---- solve and .nfg files ----------------------------------------------------------------------
+NFG = 'NFG 1 R "g" { "A" "B" } { 2 2 }\n\n3 3 5 0 0 5 1 1\n'
+case("solve: unknown game", ["solve", "stag_hint"], ["solve = stag_hint", 'did you mean "stag_hunt"?'])
+case("solve: unknown concept", ["solve", "stag_hunt", "--concept", "nsh"], ["nash, minimax, ce, cce"])
+case("solve: no such file", ["solve", "{d}/none.nfg"], ["none.nfg"], status=1)
+case("solve: unknown setting", ["solve", "penalty", "--set", "env.penalti=-3"],
+     ["env.penalti", '"env.penalty"'])
+case("solve: setting of a file", ["solve", "{d}/g.nfg", "--set", "env.penalty=-3"],
+     ["a file has no settings"], files={"g.nfg": NFG})
+case("solve: a game without a table", ["solve", "public_goods"], ["no single payoff table"])
+case("solve: temperature 0", ["solve", "stag_hunt", "--concept", "qre", "--temperature", "0"],
+     ["--temperature"], usage=True)
+case("solve: minimax for three players", ["solve", "{d}/three.nfg", "--concept", "minimax"],
+     ["two"], files={"three.nfg": 'NFG 1 R "g" { "A" "B" "C" } { 2 2 2 }\n' + "0 " * 24 + "\n"})
+case("solve: more actions than the solver takes", ["solve", "{d}/big.nfg", "--concept", "minimax"],
+     ["more actions than this solver takes: 20 of at most 16"],
+     files={"big.nfg": 'NFG 1 R "g" { "A" "B" } { 20 2 }\n' + "0 " * 80 + "\n"})
+for what, text, fragment in [
+        ("empty", "", "NFG"),
+        ("of another kind", "EFG 2 R", "NFG"),
+        ("of version 2", NFG.replace("NFG 1", "NFG 2"), "1"),
+        ("cut in its header", 'NFG 1 R "g" { "A" "B', "line 1" if False else "bad.nfg:1"),
+        ("with a payoff missing", NFG.replace(" 1 1\n", " 1\n"), "bad.nfg"),
+        ("with a payoff too many", NFG.replace(" 1 1\n", " 1 1 1\n"), "bad.nfg:3"),
+        ("with a word for a payoff", NFG.replace("3 3 5", "3 x 5"), "bad.nfg:3"),
+        ("with a fraction by 0", NFG.replace("3 3 5", "3 1/0 5"), "bad.nfg:3"),
+        ("with no strategies", NFG.replace("{ 2 2 }", "{ 0 2 }"), "bad.nfg:1"),
+        ("with negative strategies", NFG.replace("{ 2 2 }", "{ -2 2 }"), "bad.nfg:1"),
+        ("of too many strategies", NFG.replace("{ 2 2 }", "{ 99999999 99999999 }"), "bad.nfg:1"),
+        ("with seven players", 'NFG 1 R "g" { "1" "2" "3" "4" "5" "6" "7" } { 2 2 2 2 2 2 2 }\n',
+         "bad.nfg:1")]:
+    case(f"solve: a file {what}", ["solve", "{d}/bad.nfg"], [fragment], files={"bad.nfg": text})
+config("payoffs from a malformed .nfg", 'game = "climbing"', 'payoffs = "{0}"'.format("none.nfg"),
+       ["env.payoffs", "none.nfg"], base=MATRIX)
+config("payoffs from a file of another kind", 'game = "climbing"', 'payoffs = "game.csv"',
+       ["bad.toml:3: env.payoffs", ".nfg"], base=MATRIX)
+
+# ---- learners and what they need ---------------------------------------------------------------
+config("a learner of joint actions where they are hidden", 'game = "climbing"\n[learner]\nname = "q_learning"',
+       'game = "climbing"\nhide_actions = true\n[learner]\nname = "minimax_q"',
+       ["learner.name", "minimax_q", "hides"], base=MATRIX)
+config("a learner of joint actions among agents who see different things",
+       'name = "matrix_game"\ngame = "climbing"\n[learner]\nname = "q_learning"',
+       'name = "lbf"\n[learner]\nname = "nash_q"', ["learner.name", "nash_q", "observe the same"],
+       base=MATRIX)
+config("a learner of the payoff table in a game with memory",
+       'game = "climbing"\n[learner]\nname = "q_learning"\ngamma = 0.5',
+       'game = "climbing"\nmemory = 1\n[learner]\nname = "regret_matching"',
+       ["learner.name", "regret_matching", "without memory"], base=MATRIX)
+config("hidden actions and memory", 'game = "climbing"', 'game = "climbing"\nhide_actions = true\nmemory = 1',
+       ["env.memory", "must be 0"], base=MATRIX)
+config("probabilities that do not sum to one", 'name = "q_learning"\ngamma = 0.5',
+       'name = "fixed"\nstrategy = [0.5, 0.2, 0.2]', ["learner.strategy", "sum"], base=MATRIX)
+config("points without strategies", "max_steps = 10", "max_steps = 10\n[evaluation]\npoints = 5",
+       ["evaluation.points", "policy learner"], base=MATRIX)
+config("points beyond the run's steps", 'name = "q_learning"\ngamma = 0.5\n[stop]\nmax_steps = 10',
+       'name = "phc"\n[stop]\nmax_steps = 10\n[evaluation]\npoints = 11',
+       ["evaluation.points", "max_steps"], base=MATRIX)
+config("different learners and a table that is not float64", '[learner]\nname = "q_learning"\n',
+       '[[learner]]\nname = "random"\n[[learner]]\nname = "q_learning"\ntable = "float32"\n',
+       ["learner[1].table", "float64"], base=MATRIX)
+
 
 def listing(folder):
     return sorted(os.path.relpath(os.path.join(at, name), folder)

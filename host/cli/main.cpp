@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cumarl/runner.hpp"
@@ -17,8 +18,10 @@
 #include "host/src/config.hpp"
 #include "host/src/doctor.hpp"
 #include "host/src/experiment.hpp"
+#include "host/src/games.hpp"
 #include "host/src/plot.hpp"
 #include "host/src/reproduce.hpp"
+#include "host/src/solve.hpp"
 #include "host/src/trace.hpp"
 
 namespace {
@@ -206,6 +209,43 @@ void print_cell(const cumarl::CellResult& cell) {
   }
 }
 
+/// The table of a match-up: what agent 0's learner (rows) got against agent 1's (columns). False
+/// where the sweep is not one over the names of two learners.
+bool print_matchup(const cumarl::Result& result) {
+  std::vector<std::string> rows, columns;
+  const auto place = [](std::vector<std::string>& names, const std::string& name) {
+    const auto at = std::find(names.begin(), names.end(), name);
+    if (at != names.end()) return static_cast<size_t>(at - names.begin());
+    names.push_back(name);
+    return names.size() - 1;
+  };
+  std::string metric;
+  std::map<std::pair<size_t, size_t>, double> got;
+  for (const cumarl::CellResult& cell : result.cells) {
+    if (cell.set.size() != 2 || cell.set[0].first != "learner.0.name" ||
+        cell.set[1].first != "learner.1.name") {
+      return false;
+    }
+    for (const char* name :
+         {"return_per_step_agent0", "episode_return_agent0", "mean_profit_agent0"}) {
+      const auto at = cell.metrics.find(name);
+      if (at == cell.metrics.end()) continue;
+      metric = name;
+      const size_t row = place(rows, cell.set[0].second);
+      got[{row, place(columns, cell.set[1].second)}] = at->second.mean;
+    }
+  }
+  if (got.empty()) return false;
+  fmt::print("{}: row against column\n{:24}", metric, "");
+  for (const std::string& name : columns) fmt::print(" {:>20}", name);
+  for (size_t r = 0; r < rows.size(); ++r) {
+    fmt::print("\n{:<24}", rows[r]);
+    for (size_t c = 0; c < columns.size(); ++c) fmt::print(" {:>20.6g}", got[{r, c}]);
+  }
+  fmt::print("\n");
+  return true;
+}
+
 int run(const Options& o) {
   check_out(o.out);
   cumarl::RunRequest request = o.request;
@@ -234,7 +274,9 @@ int run(const Options& o) {
                result.experiment, result.runs, result.converged,
                scaled(static_cast<double>(result.joint_steps)), result.seconds,
                scaled(static_cast<double>(result.joint_steps) / result.seconds), result.device);
-    for (const cumarl::CellResult& cell : result.cells) print_cell(cell);
+    if (!print_matchup(result)) {
+      for (const cumarl::CellResult& cell : result.cells) print_cell(cell);
+    }
     fmt::print("result hash {}\n", result.result_hash);
     if (!o.out.empty() && !result.interrupted) fmt::print("results in {}\n", o.out);
   }
@@ -398,6 +440,28 @@ int dispatch(int argc, char** argv) {
                         "a file: start from this state, as trace prints it");
   trace_app->add_flag("--json", trace_json, "JSON lines (always so)");
 
+  std::string game, solution = "nash", objective = "utilitarian";
+  std::vector<std::string> game_sets;
+  cumarl::SolveOptions solve_options;
+  auto* solve_app = app.add_subcommand("solve", "equilibria of a game");
+  solve_app
+      ->add_option("GAME", game,
+                   "a named game, an environment of the matrix family, or a Gambit .nfg file")
+      ->required();
+  solve_app->add_option("--concept", solution, "nash, minimax, ce, cce or qre");
+  solve_app->add_option("--objective", objective, "ce, cce: utilitarian, egalitarian or player")
+      ->check(CLI::IsMember({"utilitarian", "egalitarian", "player"}));
+  solve_app
+      ->add_option("--player", solve_options.player, "whose payoff --objective player is, from 0")
+      ->check(CLI::Range(0, 5));
+  solve_app->add_option("--temperature", solve_options.temperature, "of qre")
+      ->check(CLI::PositiveNumber);
+  solve_app->add_option("--set", game_sets, "env.key=value")
+      ->take_all()
+      ->type_size(1)
+      ->allow_extra_args(false);
+  solve_app->add_flag("--json", o.json, "one JSON object on standard output");
+
   int repeats = 7;
   std::vector<std::string> bench_names;
   auto* bench_app = app.add_subcommand("bench", "throughput, with what limits it");
@@ -457,6 +521,15 @@ int dispatch(int argc, char** argv) {
   if (*trace_app) {
     trace_request.seed = static_cast<uint64_t>(trace_seed);
     cumarl::trace(trace_request, std::cout);
+    return kDone;
+  }
+  if (*solve_app) {
+    solve_options.kind = cumarl::parse_concept(solution);
+    solve_options.objective = objective == "egalitarian" ? cumarl::CorrelatedObjective::egalitarian
+                              : objective == "player"    ? cumarl::CorrelatedObjective::player
+                                                         : cumarl::CorrelatedObjective::utilitarian;
+    const auto solved = cumarl::solve(cumarl::find_game(game, game_sets), solve_options);
+    std::cout << (o.json ? cumarl::to_json(solved).dump() + "\n" : cumarl::to_text(solved));
     return kDone;
   }
   if (*bench_app) return bench(o, bench_names, repeats);

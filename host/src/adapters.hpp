@@ -60,6 +60,17 @@ class EnvModelOf final : public EnvModel {
   std::unique_ptr<EnvPlay> play(const Settings& settings) const override {
     return std::make_unique<EnvPlayOf<Env>>(static_cast<const EnvSettings<Env>&>(settings).values);
   }
+  std::vector<double> payoff_table(const Settings& settings,
+                                   std::vector<int>& actions) const override {
+    HostArena arena;
+    const auto params = Env::make(static_cast<const EnvSettings<Env>&>(settings).values, arena);
+    for (int i = 0; i < Env::agents(params); ++i) actions.push_back(Env::actions(params, i));
+    if constexpr (requires { Env::payoff_table(params); }) {
+      return Env::payoff_table(params);
+    } else {
+      return {};
+    }
+  }
 };
 
 /// Collects the names that an evaluation reports.
@@ -198,8 +209,13 @@ class ProblemOf final : public Problem {
     }
     if (evaluation_.points > 0 && cell.probe_every == 0) {
       agent_in_error = kEvaluationInError;
-      throw ParameterError("points", "needs a matrix game without memory, and learners that are "
-                                     "compiled agent by agent (a policy learner, or a mix)");
+      throw ParameterError("points",
+                           "needs a matrix game without memory, and learners that are "
+                           "compiled agent by agent (a policy learner, or a mix)");
+    }
+    cell.scratch_at = at;
+    if constexpr (requires { Env::scratch_bytes(host_params_); }) {
+      at += (Env::scratch_bytes(host_params_) + 63) / 64 * 64;
     }
     cell.memory_bytes = at;
   }
@@ -247,15 +263,16 @@ class ProblemOf final : public Problem {
     if (facts.sees == Sees::own) return;
     bool shared = false;
     if constexpr (requires { Env::kSharedObservation; }) shared = Env::kSharedObservation;
-    if (!shared) {
+    if (!shared && facts.sees != Sees::actions) {
       throw ParameterError("name", std::string(facts.name) +
                                        " needs agents who observe the same; those of " +
                                        Env::kFacts.name + " do not");
     }
     if constexpr (requires { Env::hides_actions(host_params_); }) {
       if (Env::hides_actions(host_params_)) {
-        throw ParameterError("name", std::string(facts.name) +
-                                         " needs to see everybody's actions, which this game hides");
+        throw ParameterError("name",
+                             std::string(facts.name) +
+                                 " needs to see everybody's actions, which this game hides");
       }
     }
   }
@@ -434,7 +451,7 @@ class MixModelOf final : public MixModel {
     return entry().trained_from(learner.config().get());
   }
   const void* loops() const override { return &mix_model(Env::kFacts.name); }
-  bool learns() const override { return true; }
+  bool learns() const override { return entry().learns; }
   std::unique_ptr<Problem> problem(const Settings& env, std::span<const Settings* const> learners,
                                    Stop stop, Evaluation evaluation, const TrainedTables& trained,
                                    int& agent_in_error) const override {

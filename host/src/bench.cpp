@@ -61,10 +61,11 @@ Workload pair_workload(const PairModel& pair) {
               "\"\nexploration = { start = 1.0, decay_rate = 1e-5 }\n";
   }
   config += "[evaluation]\nepisodes = 1\nsteps = 1\n";
-  return {{pair_name(pair), std::string(pair.env().title) + ", " + pair.learner().title, pair.learns()},
-          config,
-          200'000,
-          8};
+  return {
+      {pair_name(pair), std::string(pair.env().title) + ", " + pair.learner().title, pair.learns()},
+      config,
+      200'000,
+      8};
 }
 
 Workload find(const std::string& name) {

@@ -17,6 +17,8 @@
 #include <set>
 #include <system_error>
 
+#include "host/src/nfg.hpp"
+
 namespace cumarl {
 namespace {
 
@@ -1041,6 +1043,7 @@ class ConfigReader final : public FieldVisitor {
     field(key, value, [](const Place& at) {
       Tensor tensor;
       const ConfigValue* first = &at.value;
+      if (const auto* file = first->as<std::string>()) return payoffs_of(*file, at);
       for (const List* row; (row = first->as<List>()) != nullptr; first = &row->front()) {
         if (row->empty()) at.fail("must be nested lists of numbers, none of them empty");
         tensor.shape.push_back(static_cast<int>(row->size()));
@@ -1156,6 +1159,26 @@ class ConfigReader final : public FieldVisitor {
   }
 
   /// Appends the numbers under `at`, which must have the shape that starts at `axis`.
+  /// The payoffs of a Gambit file, [player][action of player 0][action of player 1]...
+  static Tensor payoffs_of(const std::string& file, const Place& at) {
+    if (!file.ends_with(".nfg")) at.fail("must be nested lists of numbers, or a Gambit .nfg file");
+    NormalFormGame game;
+    try {
+      game = load_nfg(file);
+    } catch (const IoError& error) {
+      at.fail(error.what());
+    }
+    const std::size_t players = game.players.size();
+    const std::size_t joint = game.payoffs.size() / players;
+    Tensor tensor{std::vector<double>(game.payoffs.size()), {static_cast<int>(players)}};
+    for (std::size_t i = 0; i < players; ++i) {
+      tensor.shape.push_back(game.action_count(i));
+      for (std::size_t j = 0; j < joint; ++j) {
+        tensor.values[i * joint + j] = game.payoffs[j * players + i];
+      }
+    }
+    return tensor;
+  }
   static void fill(Tensor& tensor, const Place& at, std::size_t axis) {
     if (axis == tensor.shape.size()) {
       const std::optional<double> value = as_number(at.value);

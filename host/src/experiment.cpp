@@ -162,9 +162,7 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
           return pair.trained_from(*made);
         },
         [&](const auto& settings, Stop stop, Evaluation evaluation, const TrainedTables& trained,
-            int& agent) {
-          return pair.problem(*env, settings, stop, evaluation, trained, agent);
-        });
+            int& agent) { return pair.problem(*env, settings, stop, evaluation, trained, agent); });
   };
   if (!has_table(env_name, names[0])) {
     build_pair(*pairs.front());
@@ -181,8 +179,8 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
     }
   }
   // The number of actions decides what `auto` means: ask the plain table first.
-  build_pair(*pair_with_table(
-      pairs, table.value == kAutoTable ? "float32" : kTableNames[table.value]));
+  build_pair(
+      *pair_with_table(pairs, table.value == kAutoTable ? "float32" : kTableNames[table.value]));
   if (table.value == kAutoTable && env_model.facts().family == Family::pricing) {
     int most = 0;
     for (int i = 0; i < cell.problem->agents(); ++i) {

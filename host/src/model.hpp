@@ -44,6 +44,10 @@ class EnvModel {
   virtual std::unique_ptr<Settings> settings() const = 0;
   /// Throws ParameterError for settings that do not fit together.
   virtual std::unique_ptr<EnvPlay> play(const Settings& settings) const = 0;
+  /// Expected payoffs [joint action][agents] of a game with one table of them, agent 0's action the
+  /// highest digit of a joint action, and the numbers of actions; else empty. Throws ParameterError.
+  virtual std::vector<double> payoff_table(const Settings& settings,
+                                           std::vector<int>& actions) const = 0;
 };
 
 /// One column of an outcome row after the head.

@@ -10,7 +10,8 @@ namespace cumarl {
 namespace {
 
 constexpr int kMostUnknowns = 10;
-constexpr std::size_t kMostProfiles = 200;
+/// Points without an isolated equilibrium after which a choice of supports is given up.
+constexpr int kMostDegenerate = 50;
 
 using Vector = std::vector<double>;
 using Matrix = std::vector<Vector>;
@@ -20,7 +21,10 @@ struct Box {
   Vector high;
 };
 
-/// The inverse of a square matrix; empty if it is singular.
+/// Pivots of matrices of differences of payoffs, the range of payoffs being 1.
+constexpr double kSingular = 1e-9;
+
+/// The inverse of a square matrix; empty if it is (nearly) singular.
 Matrix inverse(Matrix a) {
   const std::size_t n = a.size();
   Matrix out(n, Vector(n, 0.0));
@@ -30,7 +34,7 @@ Matrix inverse(Matrix a) {
     for (std::size_t r = c + 1; r < n; ++r) {
       if (std::fabs(a[r][c]) > std::fabs(a[top][c])) top = r;
     }
-    if (std::fabs(a[top][c]) < 1e-12) return {};
+    if (std::fabs(a[top][c]) < kSingular) return {};
     std::swap(a[c], a[top]);
     std::swap(out[c], out[top]);
     const double scale = 1.0 / a[c][c];
@@ -73,21 +77,21 @@ class Search {
       }
       found_.profiles.push_back(std::move(profile));
     }
-    supports(0);
+    if (game_.players > 1) supports(0);  // one player: the pure ones are the extreme ones
     std::sort(found_.profiles.begin(), found_.profiles.end(), std::greater<>());
     return std::move(found_);
   }
 
  private:
   bool spent() {
-    if (work_ > kMostSearchWork || found_.profiles.size() > kMostProfiles) found_.complete = false;
-    return !found_.complete;
+    if (work_ > kMostSearchWork) found_.complete = false;
+    return work_ > kMostSearchWork;
   }
 
   /// Tries all supports of the players from `player` on.
   void supports(int player) {
     if (spent()) return;
-    if (player == game_.players) {
+    if (player >= game_.players || player >= NormalFormView::kMaxPlayers) {
       solve();
       return;
     }
@@ -101,7 +105,7 @@ class Search {
         if ((set >> a & 1u) != 0) support_[player].push_back(a);
       }
       supports(player + 1);
-      if (!found_.complete) return;
+      if (spent()) return;
     }
   }
 
@@ -148,7 +152,9 @@ class Search {
       return;
     }
     std::vector<Box> open{{Vector(unknowns_, 0.0), Vector(unknowns_, 1.0)}};
+    degenerate_ = 0;
     while (!open.empty() && !spent()) {
+      if (degenerate_ > kMostDegenerate) return;
       Box box = std::move(open.back());
       open.pop_back();
       examine(std::move(box), open);
@@ -276,7 +282,12 @@ class Search {
           slope[e][d] = (other[e] - values[e]) / (moved[d] - at[d]);
       }
       const Matrix back = inverse(slope);
-      if (back.empty()) break;
+      if (back.empty()) {
+        // Part of a continuum, or an equilibrium where several meet.
+        found_.complete = false;
+        ++degenerate_;
+        return;
+      }
       Vector next = at;
       double moved = 0.0;
       for (std::size_t r = 0; r < n; ++r) {
@@ -317,6 +328,7 @@ class Search {
   std::size_t unknowns_ = 0;
   std::vector<int> support_[NormalFormView::kMaxPlayers];
   double work_ = 0.0;
+  int degenerate_ = 0;  ///< in the present supports
   NashSearch found_;
 };
 

@@ -12,9 +12,9 @@ struct NashSearch {
   /// Profiles (see NormalFormView), sorted: those with the most of player 0's first action first,
   /// then of its second, ...
   std::vector<std::vector<double>> profiles;
-  /// Every equilibrium was found. Otherwise the game has more than can be listed (a degenerate
-  /// game's come in continua, of which some members are given) or was too large to search; all
-  /// pure equilibria are there in any case.
+  /// Every equilibrium was found. Otherwise the game was too large to search, or some equilibria
+  /// are not isolated (a degenerate game's come in continua), of which only pure ones are given. All
+  /// pure equilibria are there in any case. Of a game of one player the pure ones are all.
   bool complete = true;
 };
 

@@ -493,12 +493,12 @@ std::array<std::string, kGoldenFields.size()> differences(const GoldenSession& f
 Json number_json(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 /// Options that calvano2020-exact has no use for would otherwise be ignored silently.
-void reject_exact_options(const RunRequest& request) {
-  const auto reject = [](bool given, const char* option) {
+void reject_run_options(const char* name, const RunRequest& request) {
+  const auto reject = [&](bool given, const char* option) {
     if (given) {
       throw ConfigError({option, 0, "", "",
-                         std::string("does not apply to ") + kExactExperiment +
-                             ", which runs the sessions of its file as they are",
+                         std::string("does not apply to ") + name +
+                             ", which computes what its file names",
                          ""});
     }
   };
@@ -509,7 +509,7 @@ void reject_exact_options(const RunRequest& request) {
   reject(request.shards != 1, "--shard");
   if (request.device != "auto" && request.device != "cpu") {
     throw DeviceError(request.device, {"cpu"},
-                      std::string(kExactExperiment) + " runs on CPU threads");
+                      std::string(name) + " runs on CPU threads");
   }
 }
 
@@ -578,7 +578,8 @@ std::string experiments_directory() {
 
 std::vector<std::pair<std::string, std::string>> experiment_names() {
   const fs::path directory = experiments_directory();
-  std::vector<std::pair<std::string, std::string>> names{{kExactExperiment, kExactTitle}};
+  std::vector<std::pair<std::string, std::string>> names{{kExactExperiment, kExactTitle},
+                                                         {kEquilibria, kEquilibriaTitle}};
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory / "published", error)) {
     if (entry.path().extension() != ".toml") continue;
@@ -593,13 +594,17 @@ Reproduction reproduce(const std::string& name, RunRequest request, const std::s
                        const ProgressCallback& progress, const InterruptFlag* interrupt) {
   const std::string directory = experiments_directory();
   if (name == kExactExperiment) {
-    reject_exact_options(request);
+    reject_run_options(kExactExperiment, request);
     const std::string shipped = directory + "/data/calvano2020_baseline_sessions_1_200.csv";
     return reproduce_exact(golden.empty() ? shipped : golden, request.threads, progress, interrupt);
   }
   if (!golden.empty()) {
     throw ConfigError({"--golden " + golden, 0, "", "",
                        std::string("only ") + kExactExperiment + " compares with sessions", ""});
+  }
+  if (name == kEquilibria) {
+    reject_run_options(kEquilibria, request);
+    return reproduce_equilibria(directory + "/data/matrix_game_equilibria.csv");
   }
   std::vector<std::string> names;
   for (const auto& [known, title] : experiment_names()) names.push_back(known);
@@ -744,7 +749,9 @@ std::string to_table(const Reproduction& r) {
       text += fmt::format("first difference: {}\n", r.exact->first_difference);
     }
   } else {
-    text += fmt::format("\n{} runs on {} in {:.2f} s\n", r.result.runs, r.result.device, r.seconds);
+    text += r.result.runs > 0 ? fmt::format("\n{} runs on {} in {:.2f} s\n", r.result.runs,
+                                            r.result.device, r.seconds)
+                              : fmt::format("\ncomputed in {:.2f} s\n", r.seconds);
   }
   text += failed == 0 ? fmt::format("all {} figures within their tolerance\n", r.rows.size())
                       : fmt::format("{} of {} figures out of tolerance\n", failed, r.rows.size());

@@ -116,6 +116,10 @@ using ProgressCallback = std::function<void(const Progress&)>;
 /// Name of the experiment that is compared session by session instead.
 inline constexpr const char* kExactExperiment = "calvano2020-exact";
 
+/// Name of the experiment that solves the named games.
+inline constexpr const char* kEquilibria = "game-equilibria";
+inline constexpr const char* kEquilibriaTitle = "Equilibria of the named games, and soccer's value";
+
 /// The folder with the shipped experiments: $CUMARL_EXPERIMENTS, else that of the source tree, else
 /// the installed one. Throws ConfigError where there is none.
 std::string experiments_directory();
@@ -145,6 +149,10 @@ Reproduction reproduce(const std::string& name, RunRequest request, const std::s
 Reproduction reproduce_exact(const std::string& golden, int threads,
                              const ProgressCallback& progress = {},
                              const InterruptFlag* interrupt = nullptr);
+
+/// Solves games and compares with a file of known solutions, lines game,concept,option,strategies,
+/// values (experiments/data/matrix_game_equilibria.csv). Throws ConfigError with file and line.
+Reproduction reproduce_equilibria(const std::string& file);
 
 /// The JSON object that `cumarl reproduce --json` prints.
 std::string to_json(const Reproduction& reproduction);

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -98,21 +99,35 @@ std::string shortest(double value) {
   return text;
 }
 
+/// Cells may report different measures: the header names all, and what a cell lacks is empty.
 std::string runs_csv(const Result& result) {
-  std::string csv;
-  for (size_t c = 0; c < result.cells.size(); ++c) {
-    const CellResult& cell = result.cells[c];
-    if (c == 0) {
-      csv = "run";
-      for (const auto& [key, value] : cell.set) csv += "," + key;
-      for (const std::string& column : cell.columns) csv += "," + column;
-      csv += '\n';
+  if (result.cells.empty()) return "";
+  std::vector<std::string> columns;
+  for (const CellResult& cell : result.cells) {
+    for (const std::string& column : cell.columns) {
+      if (std::find(columns.begin(), columns.end(), column) == columns.end()) {
+        columns.push_back(column);
+      }
+    }
+  }
+  std::string csv = "run";
+  for (const auto& [key, value] : result.cells[0].set) csv += "," + key;
+  for (const std::string& column : columns) csv += "," + column;
+  csv += '\n';
+  for (const CellResult& cell : result.cells) {
+    std::vector<size_t> place;  // of each column in this cell; its width where it lacks it
+    for (const std::string& column : columns) {
+      const auto at = std::find(cell.columns.begin(), cell.columns.end(), column);
+      place.push_back(static_cast<size_t>(at - cell.columns.begin()));
     }
     for (size_t r = 0; r < cell.run_ids.size(); ++r) {
       csv += std::to_string(cell.run_ids[r]);
-      for (const auto& [key, value] : cell.set) csv += ",\"" + value + '"';
-      for (size_t i = 0; i < cell.columns.size(); ++i) {
-        csv += ',' + shortest(cell.values[r * cell.columns.size() + i]);
+      for (const auto& [key, value] : cell.set) {
+        csv += ',' + (value.starts_with('"') ? value : '"' + value + '"');
+      }
+      for (const size_t at : place) {
+        csv += ',';
+        if (at < cell.columns.size()) csv += shortest(cell.values[r * cell.columns.size() + at]);
       }
       csv += '\n';
     }

@@ -15,9 +15,10 @@ namespace cumarl {
 
 /// What a learner has to be told of the game, beyond its own observation, action and reward.
 enum class Sees : uint8_t {
-  own,    ///< nothing more
-  joint,  ///< everybody's actions and rewards; all agents must have the same observation
-  game,   ///< the payoff table, and everybody's strategies where it asks for them
+  own,      ///< nothing more
+  actions,  ///< everybody's actions
+  joint,    ///< everybody's actions and rewards; all agents must have the same observation
+  game,     ///< the payoff table, and everybody's strategies where it asks for them
 };
 
 /// Shown by `cumarl list` and `cumarl describe`.

@@ -27,6 +27,7 @@ struct Cell {
   uint64_t table_at[Env::kMaxAgents];  ///< where an agent's memory begins in its run's
   uint64_t probe_at;                   ///< double [evaluation.points][Env::kProbes]
   uint64_t probe_every;                ///< joint steps; 0: no probes
+  uint64_t scratch_at;                 ///< working memory of the evaluation, Env::scratch_bytes
   uint64_t memory_bytes;
 };
 
@@ -315,8 +316,8 @@ class Policy {
       std::byte* const memory = memory_ + cell_.table_at[i];
       const auto cursor =
           L::arrive(SerialTeam{}, cell_.learner[i], memory, Env::observe_index(p, s, i));
-      actions[i] = static_cast<int>(
-          L::evaluate(cell_.learner[i], memory, cursor, draws ? rng.word() : 0));
+      actions[i] =
+          static_cast<int>(L::evaluate(cell_.learner[i], memory, cursor, draws ? rng.word() : 0));
     }
   }
   /// The probabilities of an agent's actions in a state, [actions].
@@ -347,10 +348,10 @@ class Policy {
   CUMARL_HD RunKey key() const { return key_; }
 
   /// What Env::probe reported at the end of step (k + 1) * points_every().
-  CUMARL_HD uint32_t points() const {
-    return cell_.probe_every > 0 ? cell_.evaluation.points : 0;
-  }
+  CUMARL_HD uint32_t points() const { return cell_.probe_every > 0 ? cell_.evaluation.points : 0; }
   CUMARL_HD uint64_t points_every() const { return cell_.probe_every; }
+  /// Working memory of Env::scratch_bytes, 64-byte aligned.
+  CUMARL_HD std::byte* scratch() const { return memory_ + cell_.scratch_at; }
   CUMARL_HD const double* point(uint32_t k) const {
     size_t width = 1;
     if constexpr (can_probe<Env, L>()) width = Env::kProbes;
@@ -363,7 +364,8 @@ class Policy {
   RunKey key_;
 };
 
-/// Evaluation of episodic environments: mean return and length over `evaluation.episodes`.
+/// Evaluation of episodic environments: mean return and length over `evaluation.episodes`, then
+/// what the environment says of the policies themselves (judge_policies), if it does.
 template <class Env, class PolicyT, class Sink>
 CUMARL_HD void evaluate_episodes(const typename Env::Params& p, const PolicyT& policy, Sink& sink) {
   const int n = Env::agents(p);
@@ -388,6 +390,9 @@ CUMARL_HD void evaluate_episodes(const typename Env::Params& p, const PolicyT& p
   sink.metric("episode_return", sum / episodes);
   for (int i = 0; i < n; ++i) sink.metric("episode_return", total[i] / episodes, i);
   sink.metric("episode_length", static_cast<double>(t) / episodes);
+  if constexpr (requires { Env::judge_policies(p, policy, sink); }) {
+    Env::judge_policies(p, policy, sink);
+  }
 }
 
 template <class Env, class PolicyT, class Sink>

@@ -5,6 +5,7 @@
 /// A policy learner (kind `policy` in learners.def) is a struct with
 ///   kFacts                               name, title, source, what it has to see
 ///   kGreedy                              whether its evaluated policy is deterministic
+///   kLearns                              false where it never learns; optional
 ///   Config, fields(v, c)                 its settings
 ///   Params, make(c, spec, arena)         checked and ready for the device, up to kParamBytes;
 ///                                        throws ParameterError
@@ -47,9 +48,7 @@ class SettingsOf final : public Settings {
  public:
   ConfigT values{};
   void fields(FieldVisitor& v) override { Owner::fields(v, values); }
-  std::shared_ptr<const void> config() const override {
-    return std::make_shared<ConfigT>(values);
-  }
+  std::shared_ptr<const void> config() const override { return std::make_shared<ConfigT>(values); }
 };
 
 /// InitConfig::from of a Config struct where it is to be used, else "".
@@ -64,6 +63,7 @@ std::string trained_from(const ConfigT& config) {
 /// A learner that can be one agent's among others'; its place in the list is its kind.
 struct LearnerEntry {
   LearnerFacts facts;
+  bool learns;    ///< it is no scripted player
   bool compiled;  ///< it has loops of its own besides (kinds `tabular` and `plain`)
   std::unique_ptr<Settings> (*settings)();
   /// InitConfig::from in its Config struct where it is to be used, else "".

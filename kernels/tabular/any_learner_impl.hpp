@@ -59,9 +59,8 @@ auto AnyLearnerOf<N>::make(const Config& c, AgentSpec& spec, Arena& arena,
 template <int N>
 CUMARL_HD size_t AnyLearnerOf<N>::bytes(const Params& p) {
   size_t bytes = 0;
-  any_learner::dispatch(p.kind, EveryLearner{}, [&]<class L>() {
-    bytes = L::bytes(any_learner::params<L>(p.learner));
-  });
+  any_learner::dispatch(p.kind, EveryLearner{},
+                        [&]<class L>() { bytes = L::bytes(any_learner::params<L>(p.learner)); });
   return bytes;
 }
 

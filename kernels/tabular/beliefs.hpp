@@ -22,7 +22,9 @@ struct Beliefs {
     for (int i = 0; i < spec.agents; ++i) b.total += spec.all_actions[i];
     return b;
   }
-  CUMARL_HD size_t bytes() const { return (size_t{1} + static_cast<size_t>(total)) * sizeof(double); }
+  CUMARL_HD size_t bytes() const {
+    return (size_t{1} + static_cast<size_t>(total)) * sizeof(double);
+  }
   CUMARL_HD void clear(std::byte* memory) const {
     for (int k = 0; k <= total; ++k) doubles(memory)[k] = 0.0;
   }

@@ -13,6 +13,7 @@ struct PerAgent {
   static constexpr LearnerFacts kFacts = L::kFacts;
   static constexpr bool kGreedy = L::kGreedyPolicy;
   static constexpr bool kCompiled = true;
+  static constexpr bool kLearns = L::kTabular;
   using Config = typename L::Config;
   using Params = typename L::Params;
 

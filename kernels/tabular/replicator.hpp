@@ -11,8 +11,8 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// Source: Taylor and Jonker, "Evolutionarily stable strategies and game dynamics", 1978, for two
 /// populations; the conserved sum: Hofbauer 1996. Deviation: none.
 struct Replicator : LogitDynamics {
-  static constexpr LearnerFacts kFacts{"replicator", "Replicator dynamics", "Taylor and Jonker 1978",
-                                       Sees::game};
+  static constexpr LearnerFacts kFacts{"replicator", "Replicator dynamics",
+                                       "Taylor and Jonker 1978", Sees::game};
   static Params make(const Config& c, const AgentSpec& spec, Arena& arena) {
     return LogitDynamics::make(c, spec, arena, 1.0, 0.0);
   }
