@@ -96,6 +96,16 @@ template struct cumarl::${VARIANT}::AnyLearnerOf<0>;
       "${CUMARL_FLAGS_${VARIANT}};-DCUMARL_VARIANT=${VARIANT};${CUMARL_KERNEL_FLAGS}")
     target_sources(${target} PRIVATE ${unit})
   endforeach()
+  if(CUMARL_CUDA)
+    file(CONFIGURE OUTPUT ${gen}/any_learner.cu CONTENT
+"// Generated: do not edit.
+#include \"kernels/tabular/any_learner_impl.hpp\"
+template struct cumarl::AnyLearnerOf<0>;
+")
+    target_sources(${target} PRIVATE ${gen}/any_learner.cu)
+    set_target_properties(${target} PROPERTIES
+      CUDA_SEPARABLE_COMPILATION ON CUDA_RESOLVE_DEVICE_SYMBOLS ON)
+  endif()
   file(CONFIGURE OUTPUT ${gen}/learners.gen.hpp CONTENT
 "// Generated from kernels/learners.def: do not edit.
 #pragma once

@@ -1018,6 +1018,21 @@ TEST(Stackelberg, CommitmentsAreOptimal) {
       return gain;
     };
     EXPECT_NEAR(worth({best.leader, best.leader + rows}, 1e-8), best.value, 1e-7);
+    // played, the follower stays with the response, though equal up to rounding with others
+    Game game{{rows, columns}, {}};
+    for (size_t k = 0; k < u.size(); ++k) game.payoffs.insert(game.payoffs.end(), {u[k], v[k]});
+    Match<Stackelberg, Stackelberg> m(game, {}, {});
+    m.steps(2);
+    double shown[2 * kStrategyPitch] = {};
+    m.first.strategy(0, shown);
+    m.second.strategy(0, shown + kStrategyPitch);
+    double payoff = 0;
+    for (int i = 0; i < rows; ++i) {
+      for (int j = 0; j < columns; ++j) {
+        payoff += shown[i] * shown[kStrategyPitch + j] * u[static_cast<size_t>(i * columns + j)];
+      }
+    }
+    EXPECT_NEAR(payoff, best.value, 1e-7);
     const int grid = 40;
     for (int a = 0; a <= grid; ++a) {
       for (int b = 0; a + b <= grid; ++b) {

@@ -83,9 +83,9 @@ class Trial {
       : env_(env), key_(key), agents_(Env::agents(env)) {
     for (int i = 0; i < agents_; ++i) actions_[i] = Env::actions(env, i);
     for (int i = 0; i < agents_; ++i) {
-      seats_.push_back(std::make_unique<Seat<L>>(
-          configs[static_cast<size_t>(i) % configs.size()],
-          spec_of(i, agents_, actions_, Env::observations(env, i)), key));
+      seats_.push_back(
+          std::make_unique<Seat<L>>(configs[static_cast<size_t>(i) % configs.size()],
+                                    spec_of(i, agents_, actions_, Env::observations(env, i)), key));
     }
     Rng rng(key_, 0, Stream::reset);
     Env::reset(env_, state_, rng);
@@ -412,8 +412,9 @@ TEST(JointActionLearner, TakesOthersAsIndependent) {
   const float rewards[3] = {};
   for (const auto& [a, b] : {std::pair{0, 0}, {0, 0}, {1, 1}, {0, 1}}) {
     const int played[3] = {a, 0, b};
-    JointActionLearner::learn(seat.p, seat.memory(), 0, 0,
-                              Transition{played, rewards, 1, 3, Episode::ended, 0, {1, 0}, nullptr});
+    JointActionLearner::learn(
+        seat.p, seat.memory(), 0, 0,
+        Transition{played, rewards, 1, 3, Episode::ended, 0, {1, 0}, nullptr});
   }
   // agent 0: counts 4 and 2; agent 2: 3 and 3
   const double* row = JointActionLearner::beliefs(seat.p, seat.memory(), 0);
@@ -490,7 +491,9 @@ TEST(FriendOrFoeQ, TeamsPlanTogether) {
   const int actions[4] = {2, 2, 2, 3};
   FriendOrFoeQ::Config c;
   c.rule.teams = {0, 1, 1, 0};
-  const auto make = [&](int agent) { return TeamRule::make(c.rule, spec_of(agent, 4, actions, 1)); };
+  const auto make = [&](int agent) {
+    return TeamRule::make(c.rule, spec_of(agent, 4, actions, 1));
+  };
   const TeamRule first = make(0);
   const TeamRule last = make(3);
   EXPECT_EQ(first.plans, 6);
@@ -544,8 +547,9 @@ TEST(CorrelatedQ, SolvesChicken) {
       const float rewards[2] = {u1[cell], u2[cell]};
       for (auto* seat : {&row, &column}) {
         const int agent = seat == &row ? 0 : 1;
-        CorrelatedQ::learn(seat->p, seat->memory(), 1, 0,
-                           Transition{played, rewards, agent, 2, Episode::ended, 0, {1, 0}, nullptr});
+        CorrelatedQ::learn(
+            seat->p, seat->memory(), 1, 0,
+            Transition{played, rewards, agent, 2, Episode::ended, 0, {1, 0}, nullptr});
       }
     }
     const auto m = CorrelatedQ::view(row.p, row.memory());
@@ -604,7 +608,7 @@ TEST(LenientQ, ForgivesByTemperature) {
   next[0] = 5.0;  // mean 3
   LenientQ::Base::row(b.seat.p, b.seat.memory(), 1)[1] = 2.0;
   b.step(0, 1, 0, 3.0F, 0, 1, Episode::goes_on);
-  EXPECT_DOUBLE_EQ(q[1], 2.0);                                      // good news: always
+  EXPECT_DOUBLE_EQ(q[1], 2.0);                                        // good news: always
   EXPECT_DOUBLE_EQ(temperature[1], 0.9 * (0.75 * 2.0 + 0.25 * 3.0));  // diffused, decayed
   temperature[1] = 2.0;
   b.step(0, 1, 0, 3.0F, 0, 1, Episode::ended);
@@ -717,8 +721,7 @@ struct RandomGraph {
   std::vector<double> payoffs;
   double best;
   RandomGraph(const std::vector<int>& ends, const std::vector<int>& actions, uint64_t seed) {
-    const AgentSpec spec =
-        spec_of(0, static_cast<int>(actions.size()), actions.data(), 1);
+    const AgentSpec spec = spec_of(0, static_cast<int>(actions.size()), actions.data(), 1);
     graph = CoordinationGraph::make(ends, spec, arena);
     for (uint32_t k = 0; k < graph.payoffs; ++k) {
       // whole numbers from 0 to 4, so that there are ties
@@ -776,13 +779,14 @@ TEST(CoordinationGraphQ, MovesEdgesByTheirShareOfRewards) {
   Seat<CoordinationGraphQ> seat(c, spec_of(2, 3, actions, 2), {1, 0});
   const auto m = CoordinationGraphQ::view(seat.p, seat.memory());
   double* next = m.q + 8;
-  next[3] = 4.0;                                              // (1, 1) of the first edge
+  next[3] = 4.0;                                                // (1, 1) of the first edge
   CoordinationGraphQ::chosen(seat.p, seat.memory(), 1)[0] = 1;  // as after a visit of 1
   CoordinationGraphQ::chosen(seat.p, seat.memory(), 1)[1] = 1;
   const int played[3] = {0, 1, 1};
   const float rewards[3] = {3, 4, 5};
-  CoordinationGraphQ::learn(seat.p, seat.memory(), 0, 1,
-                            Transition{played, rewards, 2, 3, Episode::goes_on, 0, {1, 0}, nullptr});
+  CoordinationGraphQ::learn(
+      seat.p, seat.memory(), 0, 1,
+      Transition{played, rewards, 2, 3, Episode::goes_on, 0, {1, 0}, nullptr});
   EXPECT_DOUBLE_EQ(m.q[1], 0.5 * (3.0 + 4.0 / 2 + 0.9 * 4.0));
   EXPECT_DOUBLE_EQ(m.q[4 + 3], 0.5 * (4.0 / 2 + 5.0));
   EXPECT_EQ(seat.policy(0, 2), (std::vector<double>{0, 1}));

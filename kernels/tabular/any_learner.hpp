@@ -78,7 +78,7 @@ namespace cumarl::inline CUMARL_VARIANT {
 using ResolveInit = std::function<void(const InitConfig&, double gamma, AgentSpec& spec)>;
 
 /// Models the learner interface of the rollout (see Lane). A template only so that it is compiled
-/// once an instruction set (any_learner_impl.hpp), not once an environment.
+/// once an instruction set and once for CUDA (any_learner_impl.hpp), not once an environment.
 template <int>
 struct AnyLearnerOf {
   static constexpr LearnerFacts kFacts{"any", "Any learner, agent by agent", ""};
@@ -174,8 +174,6 @@ struct AnyLearnerOf {
 
 using AnyLearner = AnyLearnerOf<0>;
 
-#if !defined(__CUDACC__)
 extern template struct AnyLearnerOf<0>;
-#endif
 
 }  // namespace cumarl::inline CUMARL_VARIANT

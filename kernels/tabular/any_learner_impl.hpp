@@ -1,6 +1,6 @@
 /// \file
 /// AnyLearner over the learners of learners.def. Included by one generated unit an instruction set,
-/// and by every CUDA unit.
+/// and by one for CUDA, whose device code the linker joins with the kernels.
 #pragma once
 
 #include <type_traits>

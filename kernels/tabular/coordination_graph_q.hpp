@@ -20,9 +20,9 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// there. Deviations: see max_plus.hpp for how actions are read off; every agent holds a copy of all
 /// edges, which stay equal, and explores its own action for itself.
 struct CoordinationGraphQ {
-  static constexpr LearnerFacts kFacts{
-      "coordination_graph_q", "Q-learning on a coordination graph, by max-plus",
-      "Kok and Vlassis, JMLR 7, 2006, eq. (18)", Sees::joint};
+  static constexpr LearnerFacts kFacts{"coordination_graph_q",
+                                       "Q-learning on a coordination graph, by max-plus",
+                                       "Kok and Vlassis, JMLR 7, 2006, eq. (18)", Sees::joint};
   static constexpr bool kGreedy = true;
 
   struct Config {
@@ -57,7 +57,8 @@ struct CoordinationGraphQ {
     if (spec.observations == 0) {
       throw ParameterError("name", "this environment has no tabular observation of this size");
     }
-    require_epsilon(c.exploration, "must be \"epsilon_greedy\": joint actions have no softmax here");
+    require_epsilon(c.exploration,
+                    "must be \"epsilon_greedy\": joint actions have no softmax here");
     Params p{};
     p.exploration = Exploration::make(c.exploration, spec.actions);
     p.graph = CoordinationGraph::make(edges_of(c.edges, spec.agents), spec, arena);
@@ -146,7 +147,8 @@ struct CoordinationGraphQ {
     }
     for (const double end : listed.values) {
       if (!(end >= 0 && end < agents) || end != static_cast<double>(static_cast<int>(end))) {
-        throw ParameterError("edges", "agents are numbered from 0 to " + std::to_string(agents - 1));
+        throw ParameterError("edges",
+                             "agents are numbered from 0 to " + std::to_string(agents - 1));
       }
       edges.push_back(static_cast<int>(end));
     }

@@ -39,8 +39,7 @@ struct CorrelatedRule {
     r.question.objective = c.objective.value == 0 ? CorrelatedObjective::utilitarian
                                                   : CorrelatedObjective::egalitarian;
     if (r.scratch() > kMaxScratch) {
-      throw ParameterError("name",
-                           "too many joint actions for the linear program of correlated_q");
+      throw ParameterError("name", "too many joint actions for the linear program of correlated_q");
     }
     return r;
   }

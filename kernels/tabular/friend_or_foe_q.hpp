@@ -42,8 +42,8 @@ struct TeamRule : TwoSides {
 /// Deviation: he leaves open how friends coordinate; here a team draws its joint action from one
 /// random word, so friends who hold equal values play one joint action.
 struct FriendOrFoeQ : StageGameLearner<TeamRule> {
-  static constexpr LearnerFacts kFacts{"friend_or_foe_q", "Friend-or-foe-Q",
-                                       "Littman, ICML 2001", Sees::joint};
+  static constexpr LearnerFacts kFacts{"friend_or_foe_q", "Friend-or-foe-Q", "Littman, ICML 2001",
+                                       Sees::joint};
 };
 
 }  // namespace cumarl::inline CUMARL_VARIANT

@@ -46,10 +46,10 @@ struct LearningRate {
   /// The rate of an update at step t, the entry's n-th (n from 1).
   CUMARL_HD double at(uint64_t t, uint64_t n) const {
     const double rate =
-        counts() ? (power == 1.0
-                        ? alpha / static_cast<double>(n)
-                        : alpha * portable_exp(-power * portable_log(static_cast<double>(n))))
-                 : alpha * portable_exp(-decay_rate * static_cast<double>(t));
+        counts()
+            ? (power == 1.0 ? alpha / static_cast<double>(n)
+                            : alpha * portable_exp(-power * portable_log(static_cast<double>(n))))
+            : alpha * portable_exp(-decay_rate * static_cast<double>(t));
     return rate > end ? rate : end;
   }
 };

@@ -65,8 +65,14 @@ struct LenientQ {
     typename Base::Config base;
     base.gamma = c.gamma;
     base.init = c.init;
-    return {Base::make(base, spec, arena), c.alpha, c.max_temperature,   c.min_temperature, c.decay,
-            c.diffusion,                   c.action_moderation, c.leniency_moderation};
+    return {Base::make(base, spec, arena),
+            c.alpha,
+            c.max_temperature,
+            c.min_temperature,
+            c.decay,
+            c.diffusion,
+            c.action_moderation,
+            c.leniency_moderation};
   }
 
   /// T(observation, .), [actions]; behind the table.

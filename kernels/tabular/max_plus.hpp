@@ -43,8 +43,7 @@ struct CoordinationGraph {
   }
 
   /// `ends` lists two agents an edge. Throws ParameterError.
-  static CoordinationGraph make(const std::vector<int>& ends, const AgentSpec& spec,
-                                Arena& arena) {
+  static CoordinationGraph make(const std::vector<int>& ends, const AgentSpec& spec, Arena& arena) {
     const auto agents = static_cast<size_t>(spec.agents);
     CoordinationGraph g{};
     g.agents = spec.agents;
@@ -59,14 +58,15 @@ struct CoordinationGraph {
       for (size_t k = 0; k < one.size(); ++k) {
         again = again || (one[k] == i && other[k] == j) || (one[k] == j && other[k] == i);
       }
-      if (again) throw ParameterError("edges", "an edge joins two agents, and no two join the same");
+      if (again)
+        throw ParameterError("edges", "an edge joins two agents, and no two join the same");
       one.push_back(i);
       other.push_back(j);
       ++degree[static_cast<size_t>(i)];
       ++degree[static_cast<size_t>(j)];
       first.push_back(static_cast<uint32_t>(payoffs));
-      payoffs += static_cast<uint64_t>(spec.all_actions[i]) *
-                 static_cast<uint64_t>(spec.all_actions[j]);
+      payoffs +=
+          static_cast<uint64_t>(spec.all_actions[i]) * static_cast<uint64_t>(spec.all_actions[j]);
     }
     if (payoffs * spec.observations > uint64_t{1} << 28) {
       throw ParameterError("edges", "too many observations x edge payoffs for a table (2^28)");
@@ -182,8 +182,7 @@ CUMARL_HD inline void max_plus(const CoordinationGraph& g, const double* payoffs
         if (!first && g.other[e] != i) continue;
         const int neighbour = first ? g.other[e] : g.one[e];
         if (g.position[neighbour] > k) continue;
-        const double* message =
-            messages + (2 * static_cast<size_t>(e) + (first ? 1 : 0)) * width;
+        const double* message = messages + (2 * static_cast<size_t>(e) + (first ? 1 : 0)) * width;
         for (int a = 0; a < g.actions[i]; ++a) {
           const int there = trial[neighbour];
           value[a] += payoffs[first ? g.place(e, a, there) : g.place(e, there, a)] - message[a];

@@ -23,7 +23,7 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// there, and the table is Q(a, m).
 struct MeanFieldQ {
   static constexpr LearnerFacts kFacts{"mean_field_q", "Mean-field Q-learning",
-                                       "Yang et al., ICML 2018, section 3"};
+                                       "Yang et al., ICML 2018, section 3", Sees::actions};
   static constexpr bool kGreedy = false;
   static constexpr uint64_t kMaxEntries = uint64_t{1} << 28;
 
@@ -39,8 +39,9 @@ struct MeanFieldQ {
   static void fields(FieldVisitor& v, Config& c) {
     v("alpha", c.alpha, Bounds{0, 1}, "", "learning rate");
     v("gamma", c.gamma, Bounds{0, 1}, "", "discount factor");
-    v.choice("mean_action", c.mean_action, {"remembered", "observed"},
-             "the neighbours' last mean action: kept beside the observation, or it is the observation");
+    v.choice(
+        "mean_action", c.mean_action, {"remembered", "observed"},
+        "the neighbours' last mean action: kept beside the observation, or it is the observation");
     c.exploration.fields(v);
     v("init.value", c.initial, Bounds{-1e12, 1e12}, "return", "initial value of every entry");
   }

@@ -50,8 +50,9 @@ struct Sarsa {
   CUMARL_HD static int act(const Params& p, std::byte* memory, uint32_t observation, uint32_t word,
                            uint64_t t) {
     const auto ready = static_cast<int>(drawn(p, memory));
-    return ready >= 0 ? ready
-                      : explore(p.exploration, Base::row(p, memory, observation), p.actions, word, t);
+    return ready >= 0
+               ? ready
+               : explore(p.exploration, Base::row(p, memory, observation), p.actions, word, t);
   }
   CUMARL_HD static void learn(const Params& p, std::byte* memory, uint32_t from, uint32_t to,
                               const Transition& step) {

@@ -118,9 +118,9 @@ struct StageGameLearner {
                            uint64_t t) {
     const MixedDecision d = mixed_decision(p.exploration, p.actions(), word, t);
     if (d.explores) return static_cast<int>(d.action);
-    const double place =
-        p.rule.speaker < 0 ? d.uniform
-                           : unit_double(common_word(*view(p, memory).key, t, p.rule.speaker));
+    const double place = p.rule.speaker < 0
+                             ? d.uniform
+                             : unit_double(common_word(*view(p, memory).key, t, p.rule.speaker));
     return own_action(p, action_at(strategy_at(p, memory, observation), p.rule.plans, place));
   }
   CUMARL_HD static void learn(const Params& p, std::byte* memory, uint32_t from, uint32_t to,
