@@ -28,7 +28,8 @@ struct StochasticGame {
       Family::gridworld,
       "soccer: 0 north, 1 south, 2 west, 3 east, 4 stand; grid games: 0 north, 1 south, 2 west, 3 "
       "east; others: 0 and 1",
-      "the state: positions (row 0 is north, row, column) and ball; or the number of the state"};
+      "the state: positions (row 0 is north, row, column) and ball; or the number of the state",
+      "game = \"two_state\"\n"};
   static constexpr int kMaxAgents = GameTable::kMaxPlayers;
   static constexpr bool kSharedObservation = true;
   using Shapes = ShapeList<>;

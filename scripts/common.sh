@@ -86,12 +86,16 @@ pair_configs() {
       case $env in
         lbf) printf 'size = [3, 4]\nmax_player_level = 1\nmax_steps = 20\n' ;;
         matrix_game) printf 'memory = 1\n' ;;
+        stochastic_game) printf 'game = "two_state"\n' ;;
+        bertrand_logit) [[ -n $table ]] || printf 'prices = 5\n' ;;
       esac
       printf '[learner]\nname = "%s"\n' "$learner"
       if [[ -n $table ]]; then
         printf 'table = "%s"\nexploration = { start = 1.0, decay_rate = 1e-3 }\n' "$table"
       fi
-      if [[ $env == lbf ]]; then
+      if [[ -z $table ]]; then
+        printf '[stop]\nmax_steps = 200\n' # policy learners may solve a large game each step
+      elif [[ $env == lbf ]]; then
         printf '[stop]\nmax_steps = 20_000\n' # foods are rare: the learners need time to differ
       else
         printf '[stop]\nmax_steps = 3_000\n'
@@ -111,6 +115,7 @@ pair_configs() {
     printf '%s\n' "$@" >"$to.set"
   }
   more pricing-5-prices bertrand_logit-q_learning-fixed28 env.prices=5
+  more pricing-alpha-0.7 bertrand_logit-q_learning-fixed28 learner.alpha=0.7
   more pricing-3-firms bertrand_logit-q_learning-fixed28 env.firms=3 env.prices=6
   more pricing-40-prices bertrand_logit-q_learning-float32 env.prices=40
   more pricing-boltzmann bertrand_logit-q_learning-float32 'learner.exploration.kind="boltzmann"'

@@ -40,7 +40,7 @@ struct Bench {
   typename L::Cursor step(uint32_t s, int a, float r, uint32_t next, Episode e) {
     from = L::arrive(SerialTeam{}, params, memory, s);
     auto to = L::arrive(SerialTeam{}, params, memory, next);
-    L::learn(SerialTeam{}, params, memory, from, to, Transition{&a, &r, 0, 1, e, 0});
+    L::learn(SerialTeam{}, params, memory, from, to, Transition{&a, &r, 0, 1, e, 0, {}, nullptr});
     return to;
   }
 };

@@ -258,6 +258,18 @@ TEST(ActionChoice, CommonWordsDifferByStepSpeakerAndRun) {
   EXPECT_NE(common_word(key, 9, 0), common_word({3, 6}, 9, 0));
 }
 
+TEST(ActionChoice, OwnWordsDifferByAgent) {
+  std::vector<uint32_t> words;
+  for (int agent = 0; agent < 1020; ++agent) {
+    words.push_back(
+        own_word({nullptr, nullptr, agent, 1020, Episode::goes_on, 9, {3, 5}, nullptr}));
+  }
+  EXPECT_EQ(words[7], Rng({3, 5}, 9, Stream::learn, 16 * 7).word());
+  for (int speaker = 0; speaker < 16; ++speaker) words.push_back(common_word({3, 5}, 9, speaker));
+  std::sort(words.begin(), words.end());
+  EXPECT_EQ(std::adjacent_find(words.begin(), words.end()), words.end());
+}
+
 TEST(JointActions, NumbersAndTheirPartsAgree) {
   const int actions[3] = {3, 2, 4};
   const AgentSpec spec = spec_of(0, 3, actions, 5);
@@ -431,7 +443,7 @@ TEST(OpponentModelQ, ModelForgets) {
   using L = OpponentModelQ;
   double* here = L::row(b.seat.p, b.seat.memory(), 0);
   double* there = L::row(b.seat.p, b.seat.memory(), 1);
-  there[4] = 6.0;  // the other plays 2, the agent 0
+  there[5] = 6.0;  // the other plays 2, the agent 1
   b.step(0, 2, 1, 0, 1.0F, 1, Episode::goes_on);
   EXPECT_DOUBLE_EQ(here[5], 0.5 * (1.0 + 0.9 * 2.0));  // the model is even: a third of 6
   const double* model = L::beliefs(b.seat.p, b.seat.memory(), 0);
@@ -915,6 +927,85 @@ TEST(Outcome, MinimaxQMixesInMatchingPennies) {
   const auto [dilemma, se2] = first_action<NashQ>("prisoners_dilemma", {}, 2000, 20);
   EXPECT_EQ(dilemma, 0.0);
   EXPECT_EQ(se2, 0.0);
+}
+
+/// What the agents' strategies are worth where the game starts, and what best responses to them
+/// would be.
+struct Judged {
+  double value[2];
+  double best[2];
+  double gap() const { return best[0] - value[0] + (best[1] - value[1]); }
+};
+template <class L>
+Judged judge(const StochasticGame::Params& env, Trial<StochasticGame, L>& trial, double gamma) {
+  const StochasticGameView game = StochasticGame::view(env);
+  const std::vector<double> pi[2] = {trial.strategies(0), trial.strategies(1)};
+  const double* strategies[2] = {pi[0].data(), pi[1].data()};
+  std::vector<double> values(static_cast<size_t>(game.states) * 2, 0.0);
+  EXPECT_TRUE(policy_values(game, strategies, gamma, 1e-10, 5000, values.data()).ok);
+  Judged out{};
+  for (int i = 0; i < 2; ++i) {
+    std::vector<double> best(static_cast<size_t>(game.states), 0.0);
+    EXPECT_TRUE(
+        best_response_values(game, i, strategies, gamma, 1e-10, 5000, best.data(), nullptr).ok);
+    for (uint32_t k = 0; k < env.starts; ++k) {
+      const auto s = static_cast<size_t>(env.start[k]);
+      out.value[i] += values[s * 2 + static_cast<size_t>(i)] / env.starts;
+      out.best[i] += best[s] / env.starts;
+    }
+  }
+  return out;
+}
+StochasticGame::Params stochastic_game(int number, bool restart, Arena& arena) {
+  StochasticGame::Config config;
+  config.game.value = number;
+  config.restart = restart;
+  return StochasticGame::make(config, arena);
+}
+
+// With Littman's settings a best responder wins 0.040 (s.d. 0.022 over 20 sides) against a side.
+TEST(Outcome, MinimaxQIsHardToExploitInSoccer) {
+  HostArena arena;
+  const auto env = stochastic_game(0, false, arena);
+  MinimaxQ::Config c;
+  c.rate.alpha = 1.0;
+  c.rate.decay_rate = std::log(100.0) / 1e6;
+  c.rate.end = 0.01;
+  c.gamma = 0.9;
+  c.initial = 1.0;
+  set_epsilon(c.exploration, 0.2);
+  Trial<StochasticGame, MinimaxQ> trial(env, {c}, {1, 0});
+  trial.play(1'000'000);
+  const Judged judged = judge(env, trial, 0.9);
+  std::printf("minimax_q in soccer: a best responder wins %.4f and %.4f, n = 1\n", judged.best[1],
+              judged.best[0]);
+  EXPECT_LT(judged.best[0], 0.12);
+  EXPECT_LT(judged.best[1], 0.12);
+  EXPECT_GE(judged.gap(), 0.0);
+}
+
+// games.md section 2: game 1 is worth (97.0299, 97.0299), game 2 98.01 to one and 49.005 to the
+// other; n = 3 each.
+TEST(Outcome, NashQFindsEquilibriaOfGridGames) {
+  for (const int game : {1, 2}) {
+    HostArena arena;
+    const auto env = stochastic_game(3 + game, true, arena);
+    NashQ::Config c;
+    c.rate.alpha = 1.0;
+    c.rate.schedule.value = LearningRate::kVisits;
+    c.rate.power = 0.75;
+    c.gamma = 0.99;
+    set_epsilon(c.exploration, 0.5);
+    for (uint64_t run = 0; run < 3; ++run) {
+      Trial<StochasticGame, NashQ> trial(env, {c}, {1, run});
+      trial.play(400'000);
+      const Judged judged = judge(env, trial, 0.99);
+      EXPECT_NEAR(judged.gap(), 0.0, 1e-3);
+      const auto [least, most] = std::minmax(judged.value[0], judged.value[1]);
+      EXPECT_NEAR(least, game == 1 ? 97.0299 : 49.005, 1e-3);
+      EXPECT_NEAR(most, game == 1 ? 97.0299 : 98.01, 1e-3);
+    }
+  }
 }
 
 }  // namespace

@@ -496,10 +496,9 @@ Json number_json(double value) { return std::isfinite(value) ? Json(value) : Jso
 void reject_run_options(const char* name, const RunRequest& request) {
   const auto reject = [&](bool given, const char* option) {
     if (given) {
-      throw ConfigError({option, 0, "", "",
-                         std::string("does not apply to ") + name +
-                             ", which computes what its file names",
-                         ""});
+      throw ConfigError(
+          {option, 0, "", "",
+           std::string("does not apply to ") + name + ", which computes what its file names", ""});
     }
   };
   reject(!request.sets.empty(), "--set");
@@ -508,8 +507,7 @@ void reject_run_options(const char* name, const RunRequest& request) {
   reject(request.batch != 0, "--batch");
   reject(request.shards != 1, "--shard");
   if (request.device != "auto" && request.device != "cpu") {
-    throw DeviceError(request.device, {"cpu"},
-                      std::string(name) + " runs on CPU threads");
+    throw DeviceError(request.device, {"cpu"}, std::string(name) + " runs on CPU threads");
   }
 }
 

@@ -33,7 +33,8 @@ class PairLane : public Lane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Ac
  public:
   static constexpr bool kUnrolled = true;
 
-  /// Whether every cell is an endless, deterministic game with memory 1 and epsilon-greedy agents.
+  /// Whether every cell is an endless, deterministic game with memory 1 and epsilon-greedy agents
+  /// whose learning rates are below 1/2.
   static bool applies(const Rollout& r) {
     for (uint32_t c = 0; c < r.cell_count; ++c) {
       const auto& cell =
@@ -44,6 +45,8 @@ class PairLane : public Lane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Ac
       }
       for (int i = 0; i < 2; ++i) {
         if (cell.learner[i].exploration.kind != Exploration::kEpsilonGreedy) return false;
+        // the vector multiplication takes the rate as signed
+        if (cell.learner[i].alpha >= uint32_t{1} << 31) return false;
       }
     }
     return true;

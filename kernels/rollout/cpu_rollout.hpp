@@ -17,7 +17,8 @@ struct CpuRolloutPolicy {
   static constexpr int kLanes = 4;   ///< runs in flight a worker
 };
 
-/// The lane the CPU uses for a pair; specialised where a tuned one exists, with the same bits.
+/// The lane the CPU uses for a pair; specialised where a tuned one exists, with the same bits. A
+/// `type` that is no lane, since it advances runs in lock step, has a static `advance` for all.
 template <class Env, class L, class ShapeT>
 struct CpuLane {
   using type = Lane<Env, L, ShapeT, SerialTeam, CpuRolloutPolicy::kChunk>;
@@ -100,7 +101,13 @@ void cpu_advance(const CpuBackend& backend, const Rollout& r) {
   using Plain = Lane<Env, L, ShapeT, SerialTeam, CpuRolloutPolicy::kChunk>;
   using Chosen = typename CpuLane<Env, L, ShapeT>::type;
   if constexpr (!std::is_same_v<Plain, Chosen>) {
-    if (CpuLane<Env, L, ShapeT>::applies(r)) return advance_with<Chosen>(backend, r);
+    if (CpuLane<Env, L, ShapeT>::applies(r)) {
+      if constexpr (requires { Chosen::advance(backend, r); }) {
+        return Chosen::advance(backend, r);
+      } else {
+        return advance_with<Chosen>(backend, r);
+      }
+    }
   }
   advance_with<Plain>(backend, r);
 }

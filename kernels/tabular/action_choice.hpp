@@ -86,6 +86,15 @@ inline void require_boltzmann(const Exploration::Config& c) {
   }
 }
 
+/// A word of the agent's own: the first of Rng(key, t, Stream::learn, 16 * agent). A step's blocks
+/// last for 255 agents, so the next 255 take the second words, and so on, up to 1,020 agents.
+CUMARL_HD inline uint32_t own_word(const Transition& step) {
+  const auto agent = static_cast<uint32_t>(step.agent);
+  const Philox b = philox(step.key, step.t, Stream::learn, 16 * (agent % 255));
+  const uint32_t words[4] = {b.x0, b.x1, b.x2, b.x3};
+  return words[agent / 255 % 4];
+}
+
 /// A word that all agents of a run who ask for the same `speaker` at the same step are given: how
 /// they draw one joint action together. Blocks from the upper end of a step's, where no agent's
 /// own draws are.

@@ -116,8 +116,7 @@ struct LenientQ {
     }
     bool believed = target >= q;
     if (!believed) {
-      Rng rng(step.key, step.t, Stream::learn, 16 * static_cast<uint32_t>(step.agent));
-      believed = unit_double(rng.word()) >= portable_exp(-1.0 / (p.theta * temperature));
+      believed = unit_double(own_word(step)) >= portable_exp(-1.0 / (p.theta * temperature));
     }
     if (believed) q += p.alpha * (target - q);
     temperature = p.decay * warmth;

@@ -59,9 +59,8 @@ struct Sarsa {
     double target = static_cast<double>(step.rewards[step.agent]);
     int next = -1;
     if (step.episode != Episode::ended) {
-      Rng rng(step.key, step.t, Stream::learn, 16 * static_cast<uint32_t>(step.agent));
       const double* row = Base::row(p, memory, to);
-      next = explore(p.exploration, row, p.actions, rng.word(), step.t + 1);
+      next = explore(p.exploration, row, p.actions, own_word(step), step.t + 1);
       target += p.gamma * row[next];
     }
     double& q = Base::row(p, memory, from)[step.actions[step.agent]];

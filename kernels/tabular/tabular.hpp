@@ -27,8 +27,8 @@ struct Tabular {
   using Best = typename Table::Best;
 
   static constexpr bool kTabular = true;
-  static constexpr bool kAgentwise = false;  ///< all agents have this learner
-  static constexpr bool kWatched = true;  ///< its greedy actions tell convergence
+  static constexpr bool kAgentwise = false;    ///< all agents have this learner
+  static constexpr bool kWatched = true;       ///< its greedy actions tell convergence
   static constexpr bool kGreedyPolicy = true;  ///< its evaluated policy is deterministic
 
   struct Config {
