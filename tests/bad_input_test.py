@@ -159,9 +159,6 @@ config("no price range", "firms = 2", "firms = 2\nxi = [0.0, -1.0]",
 config("three learners for two firms", "[learner]\n",
        '[[learner]]\nname = "q_learning"\n[[learner]]\nname = "q_learning"\n[[learner]]\n',
        ["bad.toml", "one [learner]", "(2)", "not 3"])
-config("two kinds of learner", "[learner]\n",
-       '[[learner]]\nname = "hysteretic_q"\n[[learner]]\n',
-       ["bad.toml:13: learner[1].name", "one learner"])
 config("fixed28 with 40 actions", "prices = 5", "prices = 40", 
        ["bad.toml:12: learner.table", "16 actions", "float32"],
        base=BASE.replace("alpha = 0.15", 'table = "fixed28"'))
@@ -338,7 +335,7 @@ case("solve: a game without a table", ["solve", "public_goods"], ["no single pay
 case("solve: temperature 0", ["solve", "stag_hunt", "--concept", "qre", "--temperature", "0"],
      ["--temperature"], usage=True)
 case("solve: minimax for three players", ["solve", "{d}/three.nfg", "--concept", "minimax"],
-     ["two"], files={"three.nfg": 'NFG 1 R "g" { "A" "B" "C" } { 2 2 2 }\n' + "0 " * 24 + "\n"})
+     ["games of 2 players"], files={"three.nfg": 'NFG 1 R "g" { "A" "B" "C" } { 2 2 2 }\n' + "0 " * 24 + "\n"})
 case("solve: more actions than the solver takes", ["solve", "{d}/big.nfg", "--concept", "minimax"],
      ["more actions than this solver takes: 20 of at most 16"],
      files={"big.nfg": 'NFG 1 R "g" { "A" "B" } { 20 2 }\n' + "0 " * 80 + "\n"})

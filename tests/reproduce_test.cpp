@@ -356,10 +356,11 @@ TEST(Reproduce, RightAndWrongFigures) {
   request.threads = 1;
 
   const auto names = experiment_names();
-  ASSERT_EQ(names.size(), 2u);
+  ASSERT_EQ(names.size(), 3u);
   EXPECT_EQ(names[0].first, kExactExperiment);
-  EXPECT_EQ(names[1].first, "small");
-  EXPECT_EQ(names[1].second, "Small");
+  EXPECT_EQ(names[1].first, kEquilibria);
+  EXPECT_EQ(names[2].first, "small");
+  EXPECT_EQ(names[2].second, "Small");
 
   const Reproduction right = reproduce("small", request);
   ASSERT_EQ(right.rows.size(), 1u);
@@ -423,12 +424,12 @@ TEST(Reproduce, Errors) {
 TEST(Reproduce, EveryShippedExperiment) {
   int count = 0;
   for (const auto& [name, title] : experiment_names()) {
-    if (name == kExactExperiment) continue;
+    if (name == kExactExperiment || name == kEquilibria) continue;
     RunRequest request;
     request.device = "cpu";
     request.threads = 1;
     request.runs = 2;
-    request.sets = {"stop.max_steps=500"};
+    request.sets = {"stop.max_steps=5000"};  // as many as any asks for points
     const Reproduction r = reproduce(name, request);
     EXPECT_EQ(r.result.experiment, name);
     EXPECT_FALSE(r.title.empty()) << name;
@@ -437,6 +438,13 @@ TEST(Reproduce, EveryShippedExperiment) {
     ++count;
   }
   EXPECT_GE(count, 30);
+}
+
+TEST(Reproduce, EveryKnownEquilibriumIsFound) {
+  const Reproduction r = reproduce(kEquilibria, RunRequest{});
+  EXPECT_GE(r.rows.size(), 100u);
+  for (const ReproduceRow& row : r.rows) EXPECT_TRUE(row.ok) << row.what;
+  EXPECT_TRUE(r.ok);
 }
 
 TEST(Reproduce, JsonAndTable) {
