@@ -5,7 +5,8 @@
 ///
 ///     clang++ -std=c++20 -g -O1 -DNDEBUG -fsanitize=fuzzer,address,undefined
 ///       -fno-sanitize-recover=undefined -I. -Ihost/include tests/fuzz/config_fuzz.cpp
-///       host/src/config.cpp host/src/toml.cpp -lfmt -o config_fuzz
+///       host/src/config.cpp host/src/nfg.cpp host/src/rational.cpp host/src/toml.cpp -lfmt
+///       -o config_fuzz
 ///     ./config_fuzz -max_len=4096 -rss_limit_mb=2048 -timeout=10 DIR tests/fuzz/corpus
 ///
 /// Input: the file; what follows a last line of the form "--set key=value" is the assignment.

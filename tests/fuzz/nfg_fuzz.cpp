@@ -3,9 +3,9 @@
 /// that is whole, or a ConfigError of one line; and a game survives being written and read again.
 ///
 ///     clang++ -std=c++20 -g -O1 -DNDEBUG -fsanitize=fuzzer,address,undefined
-///       -fno-sanitize-recover=undefined -I. -Ihost/include tests/fuzz/fuzz_nfg.cpp
-///       host/src/nfg.cpp host/src/rational.cpp -o fuzz_nfg
-///     ./fuzz_nfg -max_len=4096 -rss_limit_mb=2048 -timeout=10 DIR tests/fuzz/nfg_corpus
+///       -fno-sanitize-recover=undefined -I. -Ihost/include tests/fuzz/nfg_fuzz.cpp
+///       host/src/nfg.cpp host/src/rational.cpp -o nfg_fuzz
+///     ./nfg_fuzz -max_len=4096 -rss_limit_mb=2048 -timeout=10 DIR tests/fuzz/nfg_corpus
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
