@@ -130,7 +130,9 @@ ReproduceRow soccer_row() {
   std::vector<double> values(static_cast<size_t>(game.states), 0.0);
   solve_zero_sum_stochastic(game, 0.9, 1e-10, 10'000, values.data());
   double best = 0;
-  for (uint32_t k = 0; k < params.starts; ++k) best = std::fmax(best, values[params.start[k]]);
+  for (uint32_t k = 0; k < params.starts; ++k) {
+    best = std::fmax(best, values[static_cast<size_t>(params.start[k])]);
+  }
   return row_of("soccer, 4x5, gamma 0.9: value to the player with the ball", 0.218484, best,
                 5.1e-7);
 }
