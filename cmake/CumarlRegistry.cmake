@@ -105,6 +105,8 @@ template struct cumarl::${VARIANT}::AnyLearnerOf<0>;
 #include \"kernels/tabular/any_learner_impl.hpp\"
 template struct cumarl::AnyLearnerOf<0>;
 ")
+    # the kernels that call it are bounded to so many registers (__launch_bounds__, launch.cuh)
+    set_source_files_properties(${gen}/any_learner.cu PROPERTIES COMPILE_OPTIONS "--maxrregcount=128")
     target_sources(${target} PRIVATE ${gen}/any_learner.cu)
     set_target_properties(${target} PROPERTIES
       CUDA_SEPARABLE_COMPILATION ON CUDA_RESOLVE_DEVICE_SYMBOLS ON)
