@@ -43,7 +43,7 @@ class PairLane : public Lane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Ac
           cell.env.payoffs == nullptr || cell.stop.stable_periods == 0 || cell.agents != 2) {
         return false;
       }
-      for (int i = 0; i < 2; ++i) {
+      for (uint32_t i = 0; i < 2; ++i) {
         if (cell.learner[i].exploration.kind != Exploration::kEpsilonGreedy) return false;
         // the vector multiplication takes the rate as signed
         if (cell.learner[i].alpha >= uint32_t{1} << 31) return false;
@@ -60,7 +60,7 @@ class PairLane : public Lane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Ac
     alpha_ = _mm_set_epi64x(p1.alpha, p0.alpha);
     const float* payoffs = this->cell_->env.payoffs;
     for (uint32_t h = 0; h < kHistories; ++h) {
-      for (int i = 0; i < 2; ++i) {
+      for (uint32_t i = 0; i < 2; ++i) {
         const auto* words = reinterpret_cast<const uint32_t*>(row(h) + i * kTable1);
         best_[h][i] = simd::min(words, 16);
         cost_[h][i] = Fixed28::reward_cost(this->cell_->learner[i].codec, payoffs[2 * h + i]);
