@@ -31,6 +31,8 @@ function(cumarl_read_def file out)
 endfunction()
 
 function(cumarl_generate_registry target)
+  list(TRANSFORM CUMARL_CPU_VARIANTS PREPEND CUMARL_HAS_ OUTPUT_VARIABLE compiled)
+  set_source_files_properties(host/src/kernel_choice.cpp PROPERTIES COMPILE_DEFINITIONS "${compiled}")
   set(gen ${CMAKE_CURRENT_BINARY_DIR}/generated)
   cumarl_read_def(${PROJECT_SOURCE_DIR}/kernels/learners.def learners)
   cumarl_read_def(${PROJECT_SOURCE_DIR}/envs/envs.def envs)

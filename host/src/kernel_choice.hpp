@@ -8,7 +8,7 @@ namespace cumarl {
 
 enum class CpuVariant { generic, x86_64_v3, x86_64_v4 };
 
-/// The best variant this processor supports; CUMARL_CPU=generic|x86_64_v3|x86_64_v4 in the
+/// The best variant that was compiled (CUMARL_CPU_VARIANTS) and this processor supports; CUMARL_CPU=generic|x86_64_v3|x86_64_v4 in the
 /// environment asks for a lesser one (for tests: all agree to the bit).
 CpuVariant cpu_variant();
 const char* cpu_variant_name();

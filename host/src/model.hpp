@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "host/src/settings.hpp"
 #include "kernels/core/arena.hpp"
 #include "kernels/core/env.hpp"
 #include "kernels/core/launch.hpp"
 #include "kernels/core/learner.hpp"
 #include "kernels/core/outcome.hpp"
 #include "kernels/rollout/launch_args.hpp"
-#include "kernels/tabular/any_learner.hpp"
 
 namespace cumarl {
 
@@ -125,9 +125,6 @@ class MixModel : public PairModel {
                                        Evaluation evaluation, const TrainedTables& trained,
                                        int& agent_in_error) const = 0;
 };
-
-/// Every learner, as one agent's among others', in the order of learners.def.
-const std::vector<LearnerEntry>& learner_entries();
 
 /// What is compiled in, in the order of envs.def and learners.def.
 const std::vector<const EnvModel*>& env_models();

@@ -32,6 +32,7 @@ struct KnownSolution {
   std::string game, kind, option, strategies_text;
   std::vector<std::vector<double>> strategies;  ///< none: any
   std::vector<double> values;                   ///< none: not compared
+  double temperature = 1.0;                     ///< of qre
   double rounding = 1e-12;                      ///< half a unit of the last digit of a decimal
 };
 
@@ -56,6 +57,7 @@ class KnownReader {
       const auto fields = split(line, ',');
       if (fields.size() != 5) fail("must have 5 fields");
       KnownSolution one{fields[0], fields[1], fields[2], fields[3], {}, {}};
+      if (one.kind.starts_with("qre")) one.temperature = number(one.option);
       if (!fields[3].empty()) {
         for (const std::string& player : split(fields[3], '|')) {
           one.strategies.push_back(numbers(player, one));
@@ -150,7 +152,7 @@ Reproduction reproduce_equilibria(const std::string& file) {
     const bool count = known.option == "count" || words.back() == "count";
     SolveOptions options;
     options.kind = parse_concept(words[0]);
-    if (options.kind == SolutionConcept::qre) options.temperature = std::stod(known.option);
+    if (options.kind == SolutionConcept::qre) options.temperature = known.temperature;
     const SolveResult solved = solve(find_game(known.game, {}), options);
     std::string name = fmt::format("{}, {}", known.game, words[0]);
     if (options.kind == SolutionConcept::qre) name += " at " + known.option;

@@ -12,7 +12,7 @@
 
 namespace cumarl {
 
-enum class Family { matrix, pricing, gridworld };
+enum class Family { matrix, pricing, gridworld, market };
 
 /// Shown by `cumarl list` and `cumarl describe`.
 struct EnvFacts {

@@ -320,6 +320,22 @@ class Policy {
           static_cast<int>(L::evaluate(cell_.learner[i], memory, cursor, draws ? rng.word() : 0));
     }
   }
+  /// One joint step of the policies from `s`, its chance moves and draws numbered by `t`. `values`
+  /// [agents]: the actions, as numbers.
+  CUMARL_HD Episode play(const typename Env::Params& p, typename Env::State& s, double* values,
+                         float* rewards, uint64_t t) const {
+    int action[Env::kMaxAgents] = {};
+    act(p, s, action, t);
+    for (int i = 0; i < cell_.agents; ++i) {
+      if constexpr (requires { Env::action_value(p, i, 0); }) {
+        values[i] = Env::action_value(p, i, action[i]);
+      } else {
+        values[i] = action[i];
+      }
+    }
+    Rng chance(key_, (uint64_t{2} << 32) + t, Stream::evaluate);
+    return Env::step(p, s, action, rewards, chance);
+  }
   /// The probabilities of an agent's actions in a state, [actions].
   CUMARL_HD void distribution(const typename Env::Params& p, const typename Env::State& s,
                               int agent, double* out) const {
@@ -377,11 +393,9 @@ CUMARL_HD void evaluate_episodes(const typename Env::Params& p, const PolicyT& p
     Rng fresh(policy.key(), (uint64_t{1} << 32) + e, Stream::evaluate);
     Env::reset(p, state, fresh);
     for (Episode episode = Episode::goes_on; episode == Episode::goes_on; ++t) {
-      int action[Env::kMaxAgents] = {};
+      double value[Env::kMaxAgents] = {};
       float reward[Env::kMaxAgents] = {};
-      policy.act(p, state, action, t);
-      Rng chance(policy.key(), (uint64_t{2} << 32) + t, Stream::evaluate);
-      episode = Env::step(p, state, action, reward, chance);
+      episode = policy.play(p, state, value, reward, t);
       for (int i = 0; i < n; ++i) total[i] += static_cast<double>(reward[i]);
     }
   }

@@ -24,53 +24,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "kernels/core/learner.hpp"
 #include "kernels/core/rng.hpp"
 #include "kernels/core/team.hpp"
-
-namespace cumarl {
-
-/// A component's settings, to be filled by FieldVisitors.
-class Settings {
- public:
-  virtual ~Settings() = default;
-  virtual void fields(FieldVisitor& v) = 0;
-  /// A copy of the component's Config struct.
-  virtual std::shared_ptr<const void> config() const = 0;
-};
-
-/// Settings of a component `Owner`.
-template <class ConfigT, class Owner>
-class SettingsOf final : public Settings {
- public:
-  ConfigT values{};
-  void fields(FieldVisitor& v) override { Owner::fields(v, values); }
-  std::shared_ptr<const void> config() const override { return std::make_shared<ConfigT>(values); }
-};
-
-/// InitConfig::from of a Config struct where it is to be used, else "".
-template <class ConfigT>
-std::string trained_from(const ConfigT& config) {
-  if constexpr (requires { config.init; }) {
-    if (config.init.kind.value == static_cast<int>(InitKind::trained)) return config.init.from;
-  }
-  return "";
-}
-
-/// A learner that can be one agent's among others'; its place in the list is its kind.
-struct LearnerEntry {
-  LearnerFacts facts;
-  bool learns;    ///< it is no scripted player
-  bool compiled;  ///< it has loops of its own besides (kinds `tabular` and `plain`)
-  std::unique_ptr<Settings> (*settings)();
-  /// InitConfig::from in its Config struct where it is to be used, else "".
-  std::string (*trained_from)(const void* config);
-};
-
-}  // namespace cumarl
 
 namespace cumarl::inline CUMARL_VARIANT {
 

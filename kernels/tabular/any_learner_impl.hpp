@@ -3,6 +3,7 @@
 /// and by one for CUDA, whose device code the linker joins with the kernels.
 #pragma once
 
+#include <string>
 #include <type_traits>
 
 #include "any_learner.gen.hpp"  // EveryLearner, a LearnerList
@@ -38,6 +39,11 @@ CUMARL_HD void strategy(const Params& p, std::byte* memory, uint32_t observation
 template <int N>
 auto AnyLearnerOf<N>::make(const Config& c, AgentSpec& spec, Arena& arena,
                            const ResolveInit& resolve) -> Params {
+  if (spec.actions > kMaxActions) {
+    throw ParameterError("name", "agent by agent there may be up to " +
+                                     std::to_string(kMaxActions) + " actions, not " +
+                                     std::to_string(spec.actions));
+  }
   Params out{};
   out.kind = c.kind;
   out.actions = spec.actions;

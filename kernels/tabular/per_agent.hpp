@@ -12,7 +12,6 @@ template <class L>
 struct PerAgent {
   static constexpr LearnerFacts kFacts = L::kFacts;
   static constexpr bool kGreedy = L::kGreedyPolicy;
-  static constexpr bool kCompiled = true;
   static constexpr bool kLearns = L::kTabular;
   using Config = typename L::Config;
   using Params = typename L::Params;
