@@ -25,6 +25,12 @@ struct EnvFacts {
   const char* small = "";    ///< settings of a small instance (TOML), for tests and benches
 };
 
+/// What stands in a cell of a gridworld's picture.
+struct Glyph {
+  char symbol;   ///< ' ' floor, '#' wall, 'A', 'B', ... agents
+  uint32_t rgb;  ///< colour, 0xRRGGBB
+};
+
 /// How a joint step left the episode. `cut` is a time limit: learners still bootstrap from it.
 enum class Episode : uint8_t { goes_on, ended, cut };
 
