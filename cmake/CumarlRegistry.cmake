@@ -46,12 +46,21 @@ function(cumarl_generate_registry target)
   set(policies)
   set(kinds)
   set(kind_index 0)
+  set(joint_include)
+  set(joint_cases)
+  set(joint_count 0)
   set(count 0)
   foreach(entry IN LISTS learners)
     string(REPLACE "|" ";" entry "${entry}")
     list(GET entry 0 header)
     list(GET entry 1 type)
     list(GET entry 2 kind)
+    if(kind STREQUAL "joint")
+      string(APPEND joint_include "#include \"${header}\"\n")
+      string(APPEND joint_cases "    case ${joint_count}: return f.template operator()<${type}<Real>>();\n")
+      math(EXPR joint_count "${joint_count} + 1")
+      continue()
+    endif()
     string(APPEND every_include "#include \"${header}\"\n")
     if(kind MATCHES "^(tabular|plain)$")
       string(APPEND includes "#include \"${header}\"\n")
@@ -74,12 +83,13 @@ function(cumarl_generate_registry target)
       string(APPEND aliases "template <class S>\nusing Learner${count} = ${type};\n")
       math(EXPR count "${count} + 1")
     else()
-      message(FATAL_ERROR "kernels/learners.def: '${kind}' must be tabular, agentwise, plain or policy")
+      message(FATAL_ERROR "kernels/learners.def: '${kind}' must be tabular, agentwise, plain, policy or joint")
     endif()
     list(APPEND kinds ${kind_index})
     math(EXPR kind_index "${kind_index} + 1")
   endforeach()
   set(any ${count})
+  math(EXPR joint_loops "${any} + 1")
   list(JOIN every ",\n                                 " every)
   file(CONFIGURE OUTPUT ${gen}/any_learner.gen.hpp CONTENT
 "// Generated from kernels/learners.def: do not edit.
@@ -90,7 +100,31 @@ namespace cumarl::inline CUMARL_VARIANT {
 using EveryLearner = LearnerList<${every}>;
 }  // namespace cumarl::inline CUMARL_VARIANT
 ")
+  file(CONFIGURE OUTPUT ${gen}/any_joint.gen.hpp CONTENT
+"// Generated from kernels/learners.def: do not edit.
+#pragma once
+${joint_include}
+namespace cumarl::inline CUMARL_VARIANT {
+inline constexpr int kJointLearners = ${joint_count};
+/// Calls f.template operator()<L>() for the kind-th joint learner.
+template <class Real, class F>
+CUMARL_HD void dispatch_joint(int kind, F f) {
+  switch (kind) {
+${joint_cases}    default: break;
+  }
+}
+}  // namespace cumarl::inline CUMARL_VARIANT
+")
   foreach(VARIANT IN LISTS CUMARL_CPU_VARIANTS)
+    set(unit ${gen}/any_joint_${VARIANT}.cpp)
+    file(CONFIGURE OUTPUT ${unit} CONTENT
+"// Generated: do not edit.
+#include \"kernels/linear/any_joint_impl.hpp\"
+template struct cumarl::${VARIANT}::AnyJointOf<cumarl::${VARIANT}::SerialTeam>;
+")
+    set_source_files_properties(${unit} PROPERTIES COMPILE_OPTIONS
+      "${CUMARL_FLAGS_${VARIANT}};-DCUMARL_VARIANT=${VARIANT};${CUMARL_KERNEL_FLAGS}")
+    target_sources(${target} PRIVATE ${unit})
     set(unit ${gen}/any_learner_${VARIANT}.cpp)
     file(CONFIGURE OUTPUT ${unit} CONTENT
 "// Generated: do not edit.
@@ -108,8 +142,18 @@ template struct cumarl::${VARIANT}::AnyLearnerOf<0>;
 template struct cumarl::AnyLearnerOf<0>;
 ")
     # the kernels that call it are bounded to so many registers (__launch_bounds__, launch.cuh)
-    set_source_files_properties(${gen}/any_learner.cu PROPERTIES COMPILE_OPTIONS "--maxrregcount=128")
-    target_sources(${target} PRIVATE ${gen}/any_learner.cu)
+    file(CONFIGURE OUTPUT ${gen}/any_joint.cu CONTENT
+"// Generated: do not edit.
+#include \"kernels/core/team.cuh\"
+#include \"kernels/linear/any_joint_impl.hpp\"
+// the host's copies of what only ever runs on the device
+#pragma nv_diag_suppress 20011, 20014
+template struct cumarl::AnyJointOf<cumarl::SerialTeam>;
+template struct cumarl::AnyJointOf<cumarl::CudaTile<cumarl::kColumns>>;
+")
+    set_source_files_properties(${gen}/any_learner.cu ${gen}/any_joint.cu
+      PROPERTIES COMPILE_OPTIONS "--maxrregcount=128")
+    target_sources(${target} PRIVATE ${gen}/any_learner.cu ${gen}/any_joint.cu)
     set_target_properties(${target} PROPERTIES
       CUDA_SEPARABLE_COMPILATION ON CUDA_RESOLVE_DEVICE_SYMBOLS ON)
   endif()
@@ -165,6 +209,13 @@ using Learner${any} = AnyLearner;
       "    case ${any}: return cpu_kernels<${ENV_TYPE}, Learner${any}>(shape, ShapeList<>{});\n")
     string(APPEND CUDA_KERNEL_CASES
       "    case ${any}: return cuda_kernels<${ENV_TYPE}, Learner${any}>(shape, ShapeList<>{});\n")
+    if(joint_count GREATER 0)
+      string(APPEND CPU_KERNEL_CASES "    case ${joint_loops}: return cpu_joint_kernels<${ENV_TYPE}>();\n")
+      string(APPEND CUDA_KERNEL_CASES
+        "    case ${joint_loops}: return cuda_joint_kernels<${ENV_TYPE}>();\n")
+      string(APPEND PAIR_MODELS
+        "  add_joint_models<${ENV_TYPE}, KernelsOf<${joint_loops}>>(models);\n")
+    endif()
     set(ANY ${any})
     foreach(kind IN LISTS alone)
       string(APPEND PAIR_MODELS

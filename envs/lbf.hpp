@@ -212,6 +212,12 @@ struct Lbf {
     return static_cast<int>(3 * (p.foods + p.agents));
   }
 
+  /// Bounds of feature k: a row, a column or a level, or -1, -1, 0 for what is not there.
+  static Bounds feature_range(const Params& p, int, int k) {
+    const uint32_t side = k % 3 == 0 ? p.rows : p.cols;
+    return k % 3 == 2 ? Bounds{0.0, double{kMaxLevel}} : Bounds{-1.0, side - 1.0};
+  }
+
   /// The package's float observation of `agent`; out: float [features].
   /// Positions count from the upper left corner of the agent's window, which the grid cuts off:
   /// a row y shows as y - max(own row - sight, 0). Foods are seen within `sight` of the agent.

@@ -246,6 +246,23 @@ bool print_matchup(const cumarl::Result& result) {
   return true;
 }
 
+/// Names the runs that were stopped, the first few of each cell.
+void report_divergences(const cumarl::Result& result) {
+  constexpr size_t kNamed = 5;
+  for (const cumarl::CellResult& cell : result.cells) {
+    for (size_t k = 0; k < std::min(kNamed, cell.diverged.size()); ++k) {
+      const cumarl::Divergence& one = cell.diverged[k];
+      fmt::print(stderr,
+                 "warning: run {} diverged: agent {}'s weights were no numbers any more after step "
+                 "{}; smaller step sizes help\n",
+                 one.run, one.agent, one.step);
+    }
+    if (cell.diverged.size() > kNamed) {
+      fmt::print(stderr, "warning: {} of {} runs diverged\n", cell.diverged.size(), cell.runs);
+    }
+  }
+}
+
 int run(const Options& o) {
   check_out(o.out);
   cumarl::RunRequest request = o.request;
@@ -255,6 +272,9 @@ int run(const Options& o) {
     throw cumarl::ConfigError({.key = "experiment.save_tables", .why = "needs --out"});
   }
   const cumarl::Runner runner(request);
+  for (const std::string& warning : runner.plan().warnings) {
+    fmt::print(stderr, "warning: {}\n", warning);
+  }
   if (o.dry_run) return dry_run(runner, o);
   make_out(o.out);
   if (!o.json && !o.quiet) {
@@ -266,6 +286,7 @@ int run(const Options& o) {
   if (result.interrupted) {
     fmt::print(stderr, "interrupted: {} of {} runs had ended\n", result.runs, runner.plan().runs);
   }
+  report_divergences(result);
   if (!o.out.empty() && !result.interrupted) cumarl::write_result(result, o.out);
   if (o.json) {
     std::cout << cumarl::to_json(result) << '\n';

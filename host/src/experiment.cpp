@@ -80,7 +80,12 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
   const int learners = std::max(1, config.count("learner"));
   std::vector<std::string> names;
   for (int i = 0; i < learners; ++i) {
-    names.push_back(config.take_name(learner_table(config, i), learner_names()));
+    const std::string at = learner_table(config, i);
+    names.push_back(config.take_name(at, learner_names()));
+    if (pairs_of(env_name, names.back()).empty()) {
+      throw config.error(at + ".name", names.back() + " learns for all agents together, and " +
+                                           env_name + " has too many of them");
+    }
   }
   const bool mixed =
       agentwise || std::any_of(names.begin(), names.end(),
@@ -122,6 +127,14 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
   };
 
   ExperimentCell cell;
+  for (size_t i = 0; i < names.size() && mixed; ++i) {
+    if (pairs_of(env_name, names[i]).front()->joint()) {
+      throw config.error(learner_table(config, static_cast<int>(i)) + ".name",
+                         names[i] +
+                             " learns for all agents together and cannot be one agent's "
+                             "among others'");
+    }
+  }
   if (mixed) {
     const MixModel& mix = mix_model(env_name);
     std::vector<int> kinds;

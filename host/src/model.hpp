@@ -76,8 +76,15 @@ class Problem {
   virtual int shape() const = 0;
   /// Writes layout().cell_bytes of parameters whose pointers go to `arena`.
   virtual void write_cell(Arena& arena, std::byte* out) const = 0;
-  /// The tables of a run as values [agents][observations][actions], from its memory on the host.
+  /// Settings that are allowed but unwise, for the user to read.
+  virtual const std::vector<std::string>& warnings() const {
+    static const std::vector<std::string> none;
+    return none;
+  }
+  /// The tables of a run as values [agents][observations][actions], from its memory on the host;
+  /// empty without has_tables().
   virtual std::vector<double> tables(const std::byte* memory) const = 0;
+  virtual bool has_tables() const { return true; }
 };
 
 /// Tables of a finished experiment for a trained start: [runs][agents][observations][actions].
@@ -103,6 +110,8 @@ class PairModel {
   virtual std::string trained_from(const Settings& learner) const = 0;
   /// Pairs with equal loops share launches.
   virtual const void* loops() const { return this; }
+  /// Whether the learner is one of all agents together, that is, no part of a mix.
+  virtual bool joint() const { return false; }
   /// Whether it learns at all.
   virtual bool learns() const = 0;
   /// Throws ParameterError; `agent_in_error` then says whose key it is: agent i's learner, -1 the

@@ -35,6 +35,14 @@ void add_cell(Json& out, const CellResult& cell) {
     Json& shares = out["shares"][name] = Json::object();
     for (const auto& [label, share] : labels) shares[label] = number(share);
   }
+  if (!cell.diverged.empty()) {
+    constexpr size_t kNamed = 100;
+    Json& diverged = out["diverged"] = {{"runs", cell.diverged.size()}, {"first", Json::array()}};
+    for (size_t k = 0; k < std::min(kNamed, cell.diverged.size()); ++k) {
+      const Divergence& one = cell.diverged[k];
+      diverged["first"].push_back({{"run", one.run}, {"agent", one.agent}, {"step", one.step}});
+    }
+  }
   if (!cell.curves.empty()) {
     Json& curves = out["curves"] = Json::object();
     for (const auto& [name, points] : cell.curves) {

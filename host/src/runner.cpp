@@ -107,15 +107,24 @@ struct CellRows {
 
 void summarise(const Problem& problem, const CellRows& rows, size_t width, CellResult& out) {
   const size_t n = rows.runs.size();
+  const auto diverged = [&](size_t r) {
+    return rows.rows[r * width] == static_cast<double>(RunStatus::diverged);
+  };
   const auto column = [&](size_t c) {
-    std::vector<double> values(n);
-    for (size_t r = 0; r < n; ++r) values[r] = rows.rows[r * width + c];
+    std::vector<double> values;
+    for (size_t r = 0; r < n; ++r) {
+      if (!diverged(r)) values.push_back(rows.rows[r * width + c]);
+    }
     return values;
   };
   out.runs = n;
   for (size_t r = 0; r < n; ++r) {
     out.converged += rows.rows[r * width] == static_cast<double>(RunStatus::converged) ? 1 : 0;
-    out.joint_steps += static_cast<uint64_t>(rows.rows[r * width + 1]);
+    const auto steps = static_cast<uint64_t>(rows.rows[r * width + 1]);
+    out.joint_steps += steps;
+    if (diverged(r)) {
+      out.diverged.push_back({rows.runs[r], static_cast<int>(rows.rows[r * width + 2]), steps});
+    }
   }
   out.run_ids = rows.runs;
   out.columns = {"converged", "joint_steps"};
@@ -129,7 +138,7 @@ void summarise(const Problem& problem, const CellRows& rows, size_t width, CellR
       case OutcomeColumn::Kind::share: {
         auto& shares = out.shares[one.name];
         for (const double value : column(at)) shares[label_text(problem, one.label, value)] += 1;
-        for (auto& [label, share] : shares) share /= static_cast<double>(n);
+        for (auto& [label, share] : shares) share /= static_cast<double>(n - out.diverged.size());
         break;
       }
       case OutcomeColumn::Kind::curve: out.curves[one.name].push_back(statistic(column(at))); break;
@@ -311,6 +320,9 @@ Runner::Runner(const RunRequest& request) : impl_(new Impl) {
   if (impl.experiment.cells.size() > 1 && request.keep_tables) {
     throw Error("tables are kept for one cell only, not for a sweep");
   }
+  if (request.keep_tables && !impl.experiment.cells[0].problem->has_tables()) {
+    throw Error("the learner has no tables that could be saved");
+  }
 
   Plan& plan = impl.plan;
   plan.experiment = impl.experiment.name;
@@ -321,6 +333,11 @@ Runner::Runner(const RunRequest& request) : impl_(new Impl) {
     plan.runs += last - first;
     const Problem& problem = *impl.experiment.cells[c].problem;
     plan.table_bytes = std::max<uint64_t>(plan.table_bytes, problem.table_bytes());
+    for (const std::string& warning : problem.warnings()) {
+      if (std::find(plan.warnings.begin(), plan.warnings.end(), warning) == plan.warnings.end()) {
+        plan.warnings.push_back(warning);
+      }
+    }
   }
   uint64_t slot_bytes = 0;
   for (const Group& group : impl.groups) {

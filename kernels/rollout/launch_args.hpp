@@ -26,7 +26,8 @@ struct Evaluation {
   uint32_t points;    ///< in time, at which Env::probe is taken; 0: none
 };
 
-enum class RunStatus : uint32_t { running = 0, converged = 1, out_of_steps = 2 };
+/// `diverged`: weights are no numbers any more; the run stopped there.
+enum class RunStatus : uint32_t { running = 0, converged = 1, out_of_steps = 2, diverged = 3 };
 
 /// One place for a run in device memory.
 struct Slot {
@@ -67,7 +68,7 @@ struct Kernels {
   void (*finish)(const Backend&, const Rollout&) = nullptr;
 };
 
-/// Outcome row: status, joint steps, last change, digest of the final tables and state (upper and
+/// Outcome row: status, joint steps, last change (of a diverged run: the agent), digest of the final tables and state (upper and
 /// lower 32 bits), then what `evaluate` reports.
 inline constexpr uint32_t kOutcomeHead = 5;
 

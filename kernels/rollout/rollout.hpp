@@ -300,6 +300,11 @@ CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
   });
 }
 
+/// The chance moves of step t of an evaluation.
+CUMARL_HD inline Rng evaluation_chance(RunKey key, uint64_t t) {
+  return {key, (uint64_t{2} << 32) + t, Stream::evaluate};
+}
+
 /// The evaluated policies of a run's agents.
 template <class Env, class L>
 class Policy {
@@ -333,7 +338,7 @@ class Policy {
         values[i] = action[i];
       }
     }
-    Rng chance(key_, (uint64_t{2} << 32) + t, Stream::evaluate);
+    Rng chance = evaluation_chance(key_, t);
     return Env::step(p, s, action, rewards, chance);
   }
   /// The probabilities of an agent's actions in a state, [actions].
@@ -429,6 +434,16 @@ CUMARL_HD inline uint64_t digest(const std::byte* bytes, uint64_t count, uint64_
   return hash;
 }
 
+/// The first kOutcomeHead numbers of an outcome row.
+template <class Env>
+CUMARL_HD void write_head(const RunState<Env>& state, uint64_t digest, double* out) {
+  out[0] = static_cast<double>(state.status);
+  out[1] = static_cast<double>(state.t);
+  out[2] = static_cast<double>(state.last_change);
+  out[3] = static_cast<double>(digest >> 32);
+  out[4] = static_cast<double>(digest & 0xFFFFFFFFu);
+}
+
 /// Evaluates a finished run and writes its outcome row.
 template <class Env, class L>
 CUMARL_HD void finish_run(const Rollout& r, uint32_t slot) {
@@ -441,11 +456,7 @@ CUMARL_HD void finish_run(const Rollout& r, uint32_t slot) {
   const Policy<Env, L> policy(cell, memory, {r.seed, place.run});
   double* out = r.outcomes + size_t{slot} * r.outcome_count;
   const uint64_t hash = digest(memory, cell.memory_bytes, state.t);
-  out[0] = static_cast<double>(state.status);
-  out[1] = static_cast<double>(state.t);
-  out[2] = static_cast<double>(state.last_change);
-  out[3] = static_cast<double>(hash >> 32);
-  out[4] = static_cast<double>(hash & 0xFFFFFFFFu);
+  write_head(state, hash, out);
   OutcomeWriter sink(out + kOutcomeHead);
   evaluate_run<Env>(cell.env, state.env, policy,
                     RunFacts{state.t, state.last_change, state.status == RunStatus::converged},

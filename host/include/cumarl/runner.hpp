@@ -45,10 +45,11 @@ struct Plan {
   uint64_t cells = 1;
   uint64_t runs = 0;  ///< over all cells, of this shard
   uint64_t batch = 0;
-  uint64_t table_bytes = 0;    ///< learner tables of a run, without padding (largest cell)
-  uint64_t run_bytes = 0;      ///< memory of a run (largest cell)
-  uint64_t memory_bytes = 0;   ///< of the whole batch with parameters and results
-  uint64_t steps_at_most = 0;  ///< joint steps if no run converged; saturates
+  uint64_t table_bytes = 0;           ///< learner tables of a run, without padding (largest cell)
+  uint64_t run_bytes = 0;             ///< memory of a run (largest cell)
+  uint64_t memory_bytes = 0;          ///< of the whole batch with parameters and results
+  uint64_t steps_at_most = 0;         ///< joint steps if no run converged; saturates
+  std::vector<std::string> warnings;  ///< settings that are allowed but unwise
 };
 
 /// Distribution of a metric over runs. Quantiles interpolate linearly (type 7 of Hyndman and Fan).
@@ -57,10 +58,18 @@ struct Statistic {
   double mean = 0, sd = 0, se = 0, min = 0, q05 = 0, q25 = 0, q50 = 0, q75 = 0, q95 = 0, max = 0;
 };
 
-/// Results of one cell.
+/// A run that was stopped because an agent's weights were no numbers any more.
+struct Divergence {
+  uint64_t run = 0;
+  int agent = 0;
+  uint64_t step = 0;  ///< the joint step after which it was seen
+};
+
+/// Results of one cell. Metrics, shares and curves are of the runs that have not diverged.
 struct CellResult {
   std::vector<std::pair<std::string, std::string>> set;  ///< what the sweep set, as TOML text
   uint64_t runs = 0, converged = 0, joint_steps = 0;
+  std::vector<Divergence> diverged;
   std::map<std::string, Statistic> metrics;
   std::map<std::string, std::map<std::string, double>> shares;  ///< label -> share of runs
   std::map<std::string, std::vector<Statistic>> curves;         ///< point by point

@@ -1,0 +1,110 @@
+/// \file
+/// AnyJointOf over the joint learners of learners.def. Included by one generated unit an
+/// instruction set, and by one for CUDA, whose device code the linker joins with the kernels.
+#pragma once
+
+#include <type_traits>
+
+#include "any_joint.gen.hpp"  // dispatch_joint
+#include "kernels/linear/joint_learner.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+namespace any_joint {
+
+template <class L>
+CUMARL_HD const typename L::Params& params(const JointParams& p) {
+  return *reinterpret_cast<const typename L::Params*>(p.learner);
+}
+
+template <class Real>
+CUMARL_HD Real* place(const JointParams& p, std::byte* memory, int which) {
+  const int each = p.agents * p.pitch + p.global_pitch;
+  return reinterpret_cast<Real*>(memory + p.x_at) + static_cast<size_t>(which * each);
+}
+
+template <class Real>
+CUMARL_HD Seen<Real> seen(const JointParams& p, std::byte* memory, int which) {
+  const Real* x = place<Real>(p, memory, which);
+  return {x, p.pitch, x + p.agents * p.pitch};
+}
+
+}  // namespace any_joint
+
+namespace any_joint {
+
+/// Calls f.template operator()<L, Real>() for the learner at hand.
+template <class F>
+CUMARL_HD void dispatch(const JointParams& p, F f) {
+  if (p.float64) {
+    dispatch_joint<double>(p.kind, [&]<class L>() { f.template operator()<L, double>(); });
+  } else {
+    dispatch_joint<float>(p.kind, [&]<class L>() { f.template operator()<L, float>(); });
+  }
+}
+
+}  // namespace any_joint
+
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::init(const Team& team, const JointParams& p, std::byte* memory,
+                                      RunKey key) {
+  if (team.rank() == 0) reinterpret_cast<JointHead*>(memory)->diverged = -1;
+  any_joint::dispatch(p, [&]<class L, class Real>() {
+    L::init(team, any_joint::params<L>(p), memory + p.learner_at, key);
+  });
+  team.sync();
+}
+
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::see(const Team& team, const JointParams& p, std::byte* memory,
+                                     const uint32_t* index, int which) {
+  const auto* raw = reinterpret_cast<const float*>(memory + p.raw_at);
+  const auto expand = [&]<class Real>(Real*) {
+    Real* const x = any_joint::place<Real>(p, memory, which);
+    for (int i = 0; i < p.agents; ++i) {
+      p.basis[i].template expand<Real>(team, raw + i * p.raw_pitch, index[i], x + i * p.pitch);
+    }
+    p.global.template expand<Real>(team, raw + p.agents * p.raw_pitch, 0, x + p.agents * p.pitch);
+  };
+  if (p.float64) {
+    expand(static_cast<double*>(nullptr));
+  } else {
+    expand(static_cast<float*>(nullptr));
+  }
+  team.sync();
+}
+
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::act(const Team& team, const JointParams& p, std::byte* memory,
+                                     int which, const uint32_t* words, uint64_t t,
+                                     JointAction& out) {
+  any_joint::dispatch(p, [&]<class L, class Real>() {
+    L::act(team, any_joint::params<L>(p), memory + p.learner_at,
+           any_joint::seen<Real>(p, memory, which), words, t, out);
+  });
+}
+
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::learn(const Team& team, const JointParams& p, std::byte* memory,
+                                       int from, const JointStep& step) {
+  int diverged = -1;
+  any_joint::dispatch(p, [&]<class L, class Real>() {
+    diverged = L::learn(team, any_joint::params<L>(p), memory + p.learner_at,
+                        any_joint::seen<Real>(p, memory, from),
+                        any_joint::seen<Real>(p, memory, 1 - from), step);
+  });
+  if (diverged >= 0) {
+    team.once([&] { reinterpret_cast<JointHead*>(memory)->diverged = diverged; });
+  }
+}
+
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::policy(const Team& team, const JointParams& p, std::byte* memory,
+                                        int which, int agent, double* out) {
+  any_joint::dispatch(p, [&]<class L, class Real>() {
+    L::policy(team, any_joint::params<L>(p), memory + p.learner_at,
+              any_joint::seen<Real>(p, memory, which), agent, out);
+  });
+}
+
+}  // namespace cumarl::inline CUMARL_VARIANT

@@ -1,0 +1,199 @@
+/// \file
+/// The basis functions of linear approximators: from an environment's features to the vector x
+/// whose product with the weights is the value.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/core/arena.hpp"
+#include "kernels/core/fields.hpp"
+#include "kernels/core/math.hpp"
+#include "kernels/linear/vector_ops.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+/// Features z of an agent, scaled to [0, 1] by the ranges that the environment states, become
+///   dense      z itself
+///   one_hot    a one at the table index of the observation
+///   quadratic  z and all products z_i z_j, i <= j
+///   fourier    cos(pi c.z) for all c in {0..order}^d, or, not `coupled`, for the multiples of
+///              single features only. Source: Konidaris, Osentoski, Thomas, AAAI 2011
+///   tiles      `tilings` grids of `tiles` intervals a feature, each shifted by a further
+///              1 / tilings of an interval; a one for the cell that z lies in, over all features
+///              together or, not `coupled`, feature by feature. Source: Sutton and Barto, 2nd ed.
+///              2018, section 9.5.4. Deviation: shifts are equal in all dimensions; no hashing.
+/// and a one behind them as the bias (but for one_hot, and fourier and tiles, which contain it).
+struct Basis {
+  enum Kind : int32_t { kDense, kOneHot, kQuadratic, kFourier, kTiles };
+  static constexpr int kMaxSize = 8192;
+
+  struct Config {
+    Choice kind{kDense};
+    int order = 3;
+    int tilings = 8;
+    int tiles = 8;
+    bool coupled = true;
+
+    void fields(FieldVisitor& v) {
+      v.choice("features.kind", kind, {"dense", "one_hot", "quadratic", "fourier", "tiles"},
+               "basis functions over the environment's features");
+      v("features.order", order, Bounds{1, 64}, "", "fourier: highest multiple of a half wave");
+      v("features.tilings", tilings, Bounds{1, 64}, "", "tiles: grids, shifted against each other");
+      v("features.tiles", tiles, Bounds{2, 64}, "", "tiles: intervals of a feature");
+      v("features.coupled", coupled,
+        "fourier, tiles: over all features together; false: feature by feature");
+    }
+  };
+
+  Kind kind;
+  int32_t inputs;  ///< features of the environment
+  int32_t size;    ///< entries of x, without padding
+  int32_t order;
+  int32_t tilings;
+  int32_t tiles;
+  bool coupled;
+  const float* low;    ///< [inputs]
+  const float* scale;  ///< [inputs] 1 / (high - low); 0 where they are equal
+
+  /// `indices`: the number of table indices, 0 where there is none. Throws ParameterError.
+  static Basis make(const Config& c, const std::vector<Bounds>& ranges, uint32_t indices,
+                    Arena& arena) {
+    Basis b{};
+    b.kind = static_cast<Kind>(c.kind.value);
+    b.inputs = static_cast<int32_t>(ranges.size());
+    b.order = c.order;
+    b.tilings = c.tilings;
+    b.tiles = c.tiles;
+    b.coupled = c.coupled;
+    std::vector<float> low, scale;
+    for (const Bounds& range : ranges) {
+      low.push_back(static_cast<float>(range.min));
+      scale.push_back(range.max > range.min ? static_cast<float>(1.0 / (range.max - range.min))
+                                            : 0.0F);
+    }
+    b.low = arena.store(low);
+    b.scale = arena.store(scale);
+    const double d = b.inputs;
+    double size = d + 1;
+    if (b.kind == kOneHot) {
+      if (indices == 0) {
+        throw ParameterError("features.kind",
+                             "\"one_hot\" needs an observation with a table index, and this "
+                             "environment has none with these settings");
+      }
+      size = indices;
+    } else if (b.kind == kQuadratic) {
+      size = d + d * (d + 1) / 2 + 1;
+    } else if (b.kind == kFourier) {
+      size = c.coupled ? power(c.order + 1, b.inputs) : 1 + d * c.order;
+    } else if (b.kind == kTiles) {
+      size = c.tilings * (c.coupled ? power(c.tiles + 1, b.inputs) : d * (c.tiles + 1));
+    }
+    if (size > kMaxSize) {
+      throw ParameterError(
+          "features.kind",
+          "makes " + std::to_string(static_cast<long long>(size)) + " basis functions of " +
+              std::to_string(b.inputs) + " features; allowed are up to " +
+              std::to_string(kMaxSize) +
+              (c.coupled && b.kind >= kFourier ? " (try features.coupled = false)" : ""));
+    }
+    b.size = static_cast<int32_t>(size);
+    return b;
+  }
+
+  /// x [padded(size)] of the features `raw` [inputs] (or of table index `index`), by all lanes; a
+  /// lane writes its own columns.
+  template <class Real, class Team>
+  CUMARL_HD void expand(const Team& team, const float* raw, uint32_t index, Real* x) const {
+    const int n = padded(size);
+    switch (kind) {
+      case kDense:
+        for_columns(team, n, [&](int k) {
+          x[k] = k < inputs ? scaled<Real>(raw, k) : Real(k == inputs ? 1 : 0);
+        });
+        break;
+      case kOneHot:
+        for_columns(team, n, [&](int k) { x[k] = Real(k == static_cast<int>(index) ? 1 : 0); });
+        break;
+      case kQuadratic: quadratic(team, raw, x, n); break;
+      case kFourier:
+        for_columns(team, n, [&](int k) { x[k] = k < size ? wave<Real>(raw, k) : Real(0); });
+        break;
+      default: tile(team, raw, x, n);
+    }
+  }
+
+ private:
+  static double power(int base, int exponent) {
+    double out = 1;
+    for (int k = 0; k < exponent && out <= 1e12; ++k) out *= base;
+    return out;
+  }
+
+  template <class Real>
+  CUMARL_HD CUMARL_INLINE Real scaled(const float* raw, int k) const {
+    return (static_cast<Real>(raw[k]) - static_cast<Real>(low[k])) * static_cast<Real>(scale[k]);
+  }
+
+  template <class Real, class Team>
+  CUMARL_HD void quadratic(const Team& team, const float* raw, Real* x, int n) const {
+    // product (i, j), i <= j, has the number inputs + i * inputs - i (i - 1) / 2 + j - i
+    int i = 0, first = inputs;
+    for_columns(team, n, [&](int k) {
+      if (k < inputs) {
+        x[k] = scaled<Real>(raw, k);
+      } else if (k < size - 1) {
+        while (k >= first + inputs - i) {
+          first += inputs - i;
+          ++i;
+        }
+        x[k] = scaled<Real>(raw, i) * scaled<Real>(raw, i + k - first);
+      } else {
+        x[k] = Real(k == size - 1 ? 1 : 0);
+      }
+    });
+  }
+
+  template <class Real>
+  CUMARL_HD Real wave(const float* raw, int k) const {
+    double phase = 0;  // in half waves
+    if (!coupled) {
+      if (k > 0) phase = ((k - 1) % order + 1) * scaled<double>(raw, (k - 1) / order);
+    } else {
+      for (int i = 0; i < inputs; ++i) {
+        phase += k % (order + 1) * scaled<double>(raw, i);
+        k /= order + 1;
+      }
+    }
+    return static_cast<Real>(portable_cos_pi(phase));
+  }
+
+  template <class Real, class Team>
+  CUMARL_HD void tile(const Team& team, const float* raw, Real* x, int n) const {
+    fill(team, x, Real(0), n);
+    team.sync();
+    if (team.rank() == 0) {
+      const int grid = size / tilings;
+      for (int g = 0; g < tilings; ++g) {
+        const double shift = static_cast<double>(g) / tilings;
+        int at = 0, width = 1;
+        for (int i = 0; i < inputs; ++i) {
+          auto cell = static_cast<int>(scaled<double>(raw, i) * tiles + shift);
+          cell = cell < 0 ? 0 : (cell > tiles ? tiles : cell);
+          if (coupled) {
+            at += cell * width;
+            width *= tiles + 1;
+          } else {
+            x[g * grid + i * (tiles + 1) + cell] = 1;
+          }
+        }
+        if (coupled) x[g * grid + at] = 1;
+      }
+    }
+    team.sync();
+  }
+};
+
+}  // namespace cumarl::inline CUMARL_VARIANT

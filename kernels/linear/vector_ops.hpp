@@ -1,0 +1,140 @@
+/// \file
+/// Vectors that a team works on together, in one fixed shape: of every 16 neighbouring columns a
+/// lane has 16 / size neighbouring ones, and a sum is 16 partial sums, one a column, added up in the
+/// binary tree ((0 1)(2 3)).... So every team size gives the same bits, one lane (with the vector
+/// registers of a CPU) as well as a tile of 16 CUDA threads.
+///
+/// Vectors are padded with zeros to a multiple of 16 entries and 64-byte aligned.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/core/hd.hpp"
+#include "kernels/core/team.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+inline constexpr int kColumns = 16;
+
+/// n, padded.
+CUMARL_HD constexpr int padded(int n) { return (n + kColumns - 1) / kColumns * kColumns; }
+
+namespace vector_ops {
+#if !defined(__CUDACC__)
+template <class Real>
+struct WideOf {
+  typedef Real type  // NOLINT(modernize-use-using): attributes of a dependent type
+      __attribute__((vector_size(kColumns * sizeof(Real)), aligned(64), may_alias));
+};
+/// 16 columns at once.
+template <class Real>
+using Wide = typename WideOf<Real>::type;
+
+/// The tree over the columns of one vector.
+template <class Real>
+CUMARL_INLINE Real tree(const Wide<Real>& v) {
+  typedef Real Half __attribute__((vector_size(8 * sizeof(Real))));
+  typedef Real Quarter __attribute__((vector_size(4 * sizeof(Real))));
+  const Half h = __builtin_shufflevector(v, v, 0, 2, 4, 6, 8, 10, 12, 14) +
+                 __builtin_shufflevector(v, v, 1, 3, 5, 7, 9, 11, 13, 15);
+  const Quarter q =
+      __builtin_shufflevector(h, h, 0, 2, 4, 6) + __builtin_shufflevector(h, h, 1, 3, 5, 7);
+  return (q[0] + q[1]) + (q[2] + q[3]);
+}
+#endif
+}  // namespace vector_ops
+
+/// Calls f(k) for the columns k in [0, n) of the calling lane. Pre: n is padded.
+template <class Team, class F>
+CUMARL_HD CUMARL_INLINE void for_columns(const Team& team, int n, F f) {
+  static_assert(Team::size() <= kColumns);
+  constexpr int kOwn = kColumns / Team::size();
+  if constexpr (kOwn == kColumns) {
+    for (int k = 0; k < n; ++k) f(k);
+  } else {
+    for (int k = team.rank() * kOwn; k < n; k += kColumns) {
+      for (int j = 0; j < kOwn; ++j) f(k + j);
+    }
+  }
+}
+
+/// Sum of f(k) over the columns k in [0, n), the same in every lane. Pre: n is padded.
+template <class Real, class Team, class F>
+CUMARL_HD CUMARL_INLINE Real sum_columns(const Team& team, int n, F f) {
+  static_assert(Team::size() <= kColumns);
+  constexpr int kOwn = kColumns / Team::size();
+  Real part[kOwn] = {};
+  for (int k = team.rank() * kOwn; k < n; k += kColumns) {
+    for (int j = 0; j < kOwn; ++j) part[j] += f(k + j);
+  }
+  for (int m = 1; m < kOwn; m *= 2) {
+    for (int j = 0; j < kOwn; j += 2 * m) part[j] += part[j + m];
+  }
+  return team.sum(part[0]);
+}
+
+/// a . b, the same in every lane.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE Real dot(const Team& team, const Real* a, const Real* b, int n) {
+#if !defined(__CUDACC__)
+  if constexpr (Team::size() == 1) {
+    using Wide = vector_ops::Wide<Real>;
+    Wide sum{};
+    for (int k = 0; k < n; k += kColumns) {
+      sum += *reinterpret_cast<const Wide*>(a + k) * *reinterpret_cast<const Wide*>(b + k);
+    }
+    return vector_ops::tree<Real>(sum);
+  }
+#endif
+  return sum_columns<Real>(team, n, [&](int k) { return a[k] * b[k]; });
+}
+
+/// y += scale * x.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE void add_scaled(const Team& team, Real* y, Real scale, const Real* x,
+                                        int n) {
+#if !defined(__CUDACC__)
+  if constexpr (Team::size() == 1) {
+    using Wide = vector_ops::Wide<Real>;
+    for (int k = 0; k < n; k += kColumns) {
+      *reinterpret_cast<Wide*>(y + k) += scale * *reinterpret_cast<const Wide*>(x + k);
+    }
+    return;
+  }
+#endif
+  for_columns(team, n, [&](int k) { y[k] += scale * x[k]; });
+}
+
+/// y = value everywhere.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE void fill(const Team& team, Real* y, Real value, int n) {
+  for_columns(team, n, [&](int k) { y[k] = value; });
+}
+
+/// y = x.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE void copy_vector(const Team& team, Real* y, const Real* x, int n) {
+  for_columns(team, n, [&](int k) { y[k] = x[k]; });
+}
+
+/// out[r] = row r . x for `rows` rows of n columns; to be read by all lanes when it returns.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE void multiply(const Team& team, const Real* matrix, int rows, const Real* x,
+                                      int n, Real* out) {
+  for (int r = 0; r < rows; ++r) {
+    const Real value = dot(team, matrix + static_cast<size_t>(r) * static_cast<size_t>(n), x, n);
+    if (team.rank() == 0) out[r] = value;
+  }
+  team.sync();
+}
+
+/// Where the largest of `count` values is, of equals the first.
+template <class Real>
+CUMARL_HD CUMARL_INLINE int top_of(const Real* values, int count) {
+  int best = 0;
+  for (int k = 1; k < count; ++k) best = values[k] > values[best] ? k : best;
+  return best;
+}
+
+}  // namespace cumarl::inline CUMARL_VARIANT

@@ -1,0 +1,342 @@
+/// \file
+/// The fused loop of joint learners (kernels/linear/joint_learner.hpp): a team of lanes advances a
+/// run, whose learner sees the features of all agents. Start and evaluation of a run as well.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/core/launch.hpp"
+#include "kernels/linear/joint_learner.hpp"
+#include "kernels/rollout/rollout.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+extern template struct AnyJointOf<SerialTeam>;
+
+/// Parameters of one cell of an experiment, as kernels read them.
+template <class Env>
+struct JointCell {
+  typename Env::Params env;
+  JointParams learner;
+  Stop stop;
+  Evaluation evaluation;
+  uint64_t scratch_at;  ///< working memory of the evaluation, Env::scratch_bytes
+  uint64_t memory_bytes;
+};
+
+/// Numbers of the global features.
+template <class Env>
+CUMARL_HD int global_features(const typename Env::Params& p) {
+  if constexpr (requires { Env::global_features(p); }) {
+    return Env::global_features(p);
+  } else {
+    int count = 0;
+    for (int i = 0; i < Env::agents(p); ++i) count += Env::features(p, i);
+    return count;
+  }
+}
+
+/// Whether a joint learner can play an environment: kMaxJointAgents agents or fewer.
+template <class Env>
+constexpr bool plays_jointly() {
+  return Env::kMaxAgents <= kMaxJointAgents;
+}
+
+/// Shows a state to the learner, in place `which`.
+template <class Env, class Team>
+CUMARL_HD void show(const Team& team, const JointCell<Env>& cell, const typename Env::State& s,
+                    std::byte* memory, int which) {
+  const JointParams& p = cell.learner;
+  auto* const raw = reinterpret_cast<float*>(memory + p.raw_at);
+  uint32_t index[kMaxJointAgents] = {};
+  for (int i = 0; i < p.agents; ++i) {
+    if (i % Team::size() == team.rank()) Env::observe(cell.env, s, i, raw + i * p.raw_pitch);
+    if (p.basis[i].kind == Basis::kOneHot) index[i] = Env::observe_index(cell.env, s, i);
+  }
+  team.sync();
+  float* const global = raw + p.agents * p.raw_pitch;
+  if constexpr (requires { Env::observe_global(cell.env, s, global); }) {
+    if (team.rank() == 0) Env::observe_global(cell.env, s, global);
+  } else {
+    if (team.rank() == 0) {
+      int at = 0;
+      for (int i = 0; i < p.agents; ++i) {
+        for (int k = 0; k < p.basis[i].inputs; ++k) global[at++] = raw[i * p.raw_pitch + k];
+      }
+    }
+  }
+  team.sync();
+  AnyJointOf<Team>::see(team, p, memory, index, which);
+}
+
+/// Takes a joint action.
+template <class Env>
+CUMARL_HD Episode take(const JointCell<Env>& cell, typename Env::State& s,
+                       const JointAction& actions, float* rewards, Rng& rng) {
+  if constexpr (requires { Env::step_real(cell.env, s, actions.value, rewards, rng); }) {
+    if (cell.learner.real) return Env::step_real(cell.env, s, actions.value, rewards, rng);
+  }
+  int numbered[kMaxJointAgents];
+  for (int i = 0; i < kMaxJointAgents; ++i) numbered[i] = actions.action[i];
+  return Env::step(cell.env, s, numbered, rewards, rng);
+}
+
+/// One run in flight.
+template <class Env, class Team>
+class JointLane {
+ public:
+  using CellT = JointCell<Env>;
+  using StateT = RunState<Env>;
+
+  /// Takes up a run where its state left it.
+  CUMARL_HD void load(const Team& team, const Rollout& r, uint32_t slot) {
+    team_ = team;
+    const Slot place = r.slots[slot];
+    cell_ = reinterpret_cast<const CellT*>(r.cells + place.cell * r.layout.cell_bytes);
+    saved_ = reinterpret_cast<StateT*>(r.states + slot * r.layout.state_bytes);
+    memory_ = r.memory + slot * r.layout.memory_bytes;
+    key_ = {r.seed, place.run};
+    env_ = saved_->env;
+    t_ = saved_->t;
+    end_ = t_ + r.budget < t_ ? ~uint64_t{0} : t_ + r.budget;
+    if (end_ > cell_->stop.max_steps) end_ = cell_->stop.max_steps;
+    at_ = 0;
+    show<Env>(team_, *cell_, env_, memory_, at_);
+  }
+
+  /// Whether there is a step to take.
+  CUMARL_HD bool goes_on() const { return t_ < end_ && head().diverged < 0; }
+
+  CUMARL_HD void step() {
+    const JointParams& p = cell_->learner;
+    uint32_t words[kMaxJointAgents];
+    draw(words, p.agents);
+    JointAction actions{};
+    AnyJointOf<Team>::act(team_, p, memory_, at_, words, t_, actions);
+    float reward[kMaxJointAgents] = {};
+    Rng rng(key_, t_, Stream::dynamics);
+    const Episode episode = take<Env>(*cell_, env_, actions, reward, rng);
+    show<Env>(team_, *cell_, env_, memory_, 1 - at_);
+    AnyJointOf<Team>::learn(team_, p, memory_, at_, {&actions, reward, episode, t_, key_});
+    ++t_;
+    at_ = 1 - at_;
+    if (episode != Episode::goes_on) {
+      Rng fresh(key_, t_, Stream::reset);
+      Env::reset(cell_->env, env_, fresh);
+      show<Env>(team_, *cell_, env_, memory_, at_);
+    }
+  }
+
+  /// Saves the run; true if it has ended.
+  CUMARL_HD bool store() {
+    RunStatus status = RunStatus::running;
+    const int diverged = head().diverged;
+    if (diverged >= 0) {
+      status = RunStatus::diverged;
+    } else if (t_ >= cell_->stop.max_steps) {
+      status = RunStatus::out_of_steps;
+    }
+    const uint64_t agent = diverged >= 0 ? static_cast<uint64_t>(diverged) : 0;
+    team_.once([&] { *saved_ = StateT{env_, t_, agent, status}; });
+    return status != RunStatus::running;
+  }
+
+ private:
+  CUMARL_HD const JointHead& head() const { return *reinterpret_cast<const JointHead*>(memory_); }
+
+  /// The exploration words of this step: numbers t * agents + i of the run's.
+  CUMARL_HD void draw(uint32_t* words, int n) {
+    for (int i = 0; i < n; ++i) {
+      const uint64_t word = t_ * static_cast<uint64_t>(n) + static_cast<uint64_t>(i);
+      if (word / 4 != drawn_) {
+        drawn_ = word / 4;
+        ahead_ = philox(key_, drawn_, Stream::explore, 0);
+      }
+      const auto j = static_cast<int>(word % 4);
+      words[i] = j == 0 ? ahead_.x0 : (j == 1 ? ahead_.x1 : (j == 2 ? ahead_.x2 : ahead_.x3));
+    }
+  }
+
+  Team team_;
+  const CellT* cell_;
+  StateT* saved_;
+  std::byte* memory_;
+  RunKey key_;
+  typename Env::State env_;
+  uint64_t t_;
+  uint64_t end_;
+  int at_;  ///< the place of what is seen now; the other one is for what comes next
+  Philox ahead_;
+  uint64_t drawn_ = ~uint64_t{0};
+};
+
+/// Starts a run: weights and initial state.
+template <class Env, class Team>
+CUMARL_HD void start_joint_run(const Team& team, const Rollout& r, uint32_t slot) {
+  const Slot place = r.slots[slot];
+  const auto& cell =
+      *reinterpret_cast<const JointCell<Env>*>(r.cells + place.cell * r.layout.cell_bytes);
+  std::byte* const memory = r.memory + slot * r.layout.memory_bytes;
+  const RunKey key{r.seed, place.run};
+  for (uint64_t b = static_cast<uint64_t>(team.rank()); b < cell.memory_bytes;
+       b += static_cast<uint64_t>(Team::size())) {
+    memory[b] = std::byte{0};
+  }
+  team.sync();
+  AnyJointOf<Team>::init(team, cell.learner, memory, key);
+  RunState<Env> state{};
+  Rng rng(key, 0, Stream::reset);
+  Env::reset(cell.env, state.env, rng);
+  team.once([&] {
+    *reinterpret_cast<RunState<Env>*>(r.states + slot * r.layout.state_bytes) = state;
+    r.finished[slot] = 0;
+  });
+}
+
+/// The evaluated policies of a run's agents; the counterpart of Policy.
+template <class Env>
+class JointPolicy {
+ public:
+  CUMARL_HD JointPolicy(const JointCell<Env>& cell, std::byte* memory, RunKey key)
+      : cell_(cell), memory_(memory), key_(key) {}
+
+  /// The joint action in a state; `t` numbers the draws. Where actions are real they are nobody's
+  /// number: use play().
+  CUMARL_HD void act(const typename Env::Params&, const typename Env::State& s, int* actions,
+                     uint64_t t = 0) const {
+    const JointAction chosen = choose(s, t);
+    for (int i = 0; i < cell_.learner.agents; ++i) actions[i] = chosen.action[i];
+  }
+  /// See Policy::play.
+  CUMARL_HD Episode play(const typename Env::Params& p, typename Env::State& s, double* values,
+                         float* rewards, uint64_t t) const {
+    const JointAction chosen = choose(s, t);
+    for (int i = 0; i < cell_.learner.agents; ++i) {
+      values[i] = cell_.learner.real ? chosen.value[i] : chosen.action[i];
+      if constexpr (requires { Env::action_value(p, i, 0); }) {
+        if (!cell_.learner.real) values[i] = Env::action_value(p, i, chosen.action[i]);
+      }
+    }
+    Rng chance = evaluation_chance(key_, t);
+    return take<Env>(cell_, s, chosen, rewards, chance);
+  }
+  /// The probabilities of an agent's actions in a state, [actions]. Pre: they are numbered.
+  CUMARL_HD void distribution(const typename Env::Params&, const typename Env::State& s, int agent,
+                              double* out) const {
+    show<Env>(SerialTeam{}, cell_, s, memory_, 0);
+    AnyJointOf<SerialTeam>::policy(SerialTeam{}, cell_.learner, memory_, 0, agent, out);
+  }
+  CUMARL_HD bool deterministic() const { return cell_.learner.greedy; }
+  CUMARL_HD double discount(int) const { return cell_.learner.gamma; }
+  CUMARL_HD const Evaluation& evaluation() const { return cell_.evaluation; }
+  CUMARL_HD RunKey key() const { return key_; }
+  CUMARL_HD uint32_t points() const { return 0; }
+  CUMARL_HD uint64_t points_every() const { return 0; }
+  CUMARL_HD std::byte* scratch() const { return memory_ + cell_.scratch_at; }
+  CUMARL_HD const double* point(uint32_t) const { return nullptr; }
+
+ private:
+  CUMARL_HD JointAction choose(const typename Env::State& s, uint64_t t) const {
+    const JointParams& p = cell_.learner;
+    show<Env>(SerialTeam{}, cell_, s, memory_, 0);
+    Rng rng(key_, t, Stream::evaluate);
+    JointAction chosen{};
+    double out[kMaxJointActions] = {};
+    for (int i = 0; i < p.agents; ++i) {
+      AnyJointOf<SerialTeam>::policy(SerialTeam{}, p, memory_, 0, i, out);
+      if (p.real) {
+        chosen.value[i] = out[0];
+        continue;
+      }
+      if (p.greedy) {
+        chosen.action[i] = top_of(out, p.actions[i]);
+        continue;
+      }
+      double left = unit_double(rng.word());
+      int a = 0;
+      for (; a + 1 < p.actions[i]; ++a) {
+        left -= out[a];
+        if (left < 0) break;
+      }
+      chosen.action[i] = a;
+    }
+    return chosen;
+  }
+
+  const JointCell<Env>& cell_;
+  std::byte* memory_;
+  RunKey key_;
+};
+
+/// Evaluates a finished run and writes its outcome row, which is zero behind the head for a run
+/// that has diverged.
+template <class Env>
+CUMARL_HD void finish_joint_run(const Rollout& r, uint32_t slot) {
+  const Slot place = r.slots[slot];
+  const auto& cell =
+      *reinterpret_cast<const JointCell<Env>*>(r.cells + place.cell * r.layout.cell_bytes);
+  const auto& state =
+      *reinterpret_cast<const RunState<Env>*>(r.states + slot * r.layout.state_bytes);
+  std::byte* const memory = r.memory + slot * r.layout.memory_bytes;
+  double* const out = r.outcomes + size_t{slot} * r.outcome_count;
+  if (state.status == RunStatus::diverged) {
+    write_head(state, 0, out);
+    for (uint32_t k = kOutcomeHead; k < r.outcome_count; ++k) out[k] = 0;
+    return;
+  }
+  const JointParams& p = cell.learner;
+  write_head(state, digest(memory + p.learner_at, p.bytes - p.learner_at, state.t), out);
+  OutcomeWriter sink(out + kOutcomeHead);
+  const JointPolicy<Env> policy(cell, memory, {r.seed, place.run});
+  evaluate_run<Env>(cell.env, state.env, policy, RunFacts{state.t, state.last_change, false}, sink);
+}
+
+/// Advances one run by up to r.budget steps.
+template <class Env, class Team>
+CUMARL_HD void advance_joint_run(const Team& team, const Rollout& r, uint32_t slot) {
+  JointLane<Env, Team> lane;
+  lane.load(team, r, slot);
+  while (lane.goes_on()) lane.step();
+  if (lane.store()) team.once([&] { r.finished[slot] = 1; });
+}
+
+template <class Env>
+void cpu_start_joint(const CpuBackend& backend, const Rollout& r) {
+  launch(backend, r.live_count,
+         [&r](uint64_t i) { start_joint_run<Env>(SerialTeam{}, r, r.live[i]); });
+}
+
+template <class Env>
+void cpu_advance_joint(const CpuBackend& backend, const Rollout& r) {
+  constexpr int kChunk = 64;  // steps between two looks at `interrupt`
+  launch(backend, r.live_count, [&r](uint64_t i) {
+    if (r.interrupt->load(std::memory_order_relaxed)) return;
+    JointLane<Env, SerialTeam> lane;
+    lane.load(SerialTeam{}, r, r.live[i]);
+    while (lane.goes_on() && !r.interrupt->load(std::memory_order_relaxed)) {
+      int steps = 0;
+      for (; steps < kChunk && lane.goes_on(); ++steps) lane.step();
+      r.progress->fetch_add(static_cast<uint64_t>(steps), std::memory_order_relaxed);
+    }
+    if (lane.store()) r.finished[r.live[i]] = 1;
+  });
+}
+
+template <class Env>
+void cpu_finish_joint(const CpuBackend& backend, const Rollout& r) {
+  launch(backend, r.live_count, [&r](uint64_t i) { finish_joint_run<Env>(r, r.live[i]); });
+}
+
+/// The loops of joint learners on an environment.
+template <class Env>
+Kernels<CpuBackend> cpu_joint_kernels() {
+  if constexpr (plays_jointly<Env>()) {
+    return {&cpu_start_joint<Env>, &cpu_advance_joint<Env>, &cpu_finish_joint<Env>};
+  } else {
+    return {};
+  }
+}
+
+}  // namespace cumarl::inline CUMARL_VARIANT
