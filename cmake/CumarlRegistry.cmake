@@ -157,12 +157,8 @@ template struct cumarl::AnyLearnerOf<0>;
     # the kernels that call it are bounded to so many registers (__launch_bounds__, launch.cuh)
     file(CONFIGURE OUTPUT ${gen}/any_joint.cu CONTENT
 "// Generated: do not edit.
-#include \"kernels/core/team.cuh\"
-#include \"kernels/linear/any_joint_impl.hpp\"
-// the host's copies of what only ever runs on the device
-#pragma nv_diag_suppress 20011, 20014
+#include \"kernels/linear/any_joint_impl.cuh\"
 template struct cumarl::AnyJointOf<cumarl::SerialTeam>;
-template struct cumarl::AnyJointOf<cumarl::CudaTile<cumarl::kColumns>>;
 ")
     set_source_files_properties(${gen}/any_learner.cu ${gen}/any_joint.cu
       PROPERTIES COMPILE_OPTIONS "--maxrregcount=128")

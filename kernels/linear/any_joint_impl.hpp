@@ -43,24 +43,20 @@ CUMARL_HD void dispatch(const JointParams& p, F f) {
   }
 }
 
-}  // namespace any_joint
-
 template <class Team>
-CUMARL_HD void AnyJointOf<Team>::init(const Team& team, const JointParams& p, std::byte* memory,
-                                      RunKey key) {
+CUMARL_HD void init(const Team& team, const JointParams& p, std::byte* memory, RunKey key) {
   if (team.rank() == 0) reinterpret_cast<JointHead*>(memory)->diverged = -1;
-  any_joint::dispatch(p, [&]<class L, class Real>() {
-    L::init(team, any_joint::params<L>(p), memory + p.learner_at, key);
-  });
+  dispatch(p,
+           [&]<class L, class Real>() { L::init(team, params<L>(p), memory + p.learner_at, key); });
   team.sync();
 }
 
 template <class Team>
-CUMARL_HD void AnyJointOf<Team>::see(const Team& team, const JointParams& p, std::byte* memory,
-                                     const uint32_t* index, int which) {
+CUMARL_HD void see(const Team& team, const JointParams& p, std::byte* memory, const uint32_t* index,
+                   int which) {
   const auto* raw = reinterpret_cast<const float*>(memory + p.raw_at);
   const auto expand = [&]<class Real>(Real*) {
-    Real* const x = any_joint::place<Real>(p, memory, which);
+    Real* const x = place<Real>(p, memory, which);
     for (int i = 0; i < p.agents; ++i) {
       p.basis[i].template expand<Real>(team, raw + i * p.raw_pitch, index[i], x + i * p.pitch);
     }
@@ -75,23 +71,20 @@ CUMARL_HD void AnyJointOf<Team>::see(const Team& team, const JointParams& p, std
 }
 
 template <class Team>
-CUMARL_HD void AnyJointOf<Team>::act(const Team& team, const JointParams& p, std::byte* memory,
-                                     int which, const uint32_t* words, uint64_t t,
-                                     JointAction& out) {
-  any_joint::dispatch(p, [&]<class L, class Real>() {
-    L::act(team, any_joint::params<L>(p), memory + p.learner_at,
-           any_joint::seen<Real>(p, memory, which), words, t, out);
+CUMARL_HD void act(const Team& team, const JointParams& p, std::byte* memory, int which,
+                   const uint32_t* words, uint64_t t, JointAction& out) {
+  dispatch(p, [&]<class L, class Real>() {
+    L::act(team, params<L>(p), memory + p.learner_at, seen<Real>(p, memory, which), words, t, out);
   });
 }
 
 template <class Team>
-CUMARL_HD void AnyJointOf<Team>::learn(const Team& team, const JointParams& p, std::byte* memory,
-                                       int from, const JointStep& step) {
+CUMARL_HD void learn(const Team& team, const JointParams& p, std::byte* memory, int from,
+                     const JointStep& step) {
   int diverged = -1;
-  any_joint::dispatch(p, [&]<class L, class Real>() {
-    diverged = L::learn(team, any_joint::params<L>(p), memory + p.learner_at,
-                        any_joint::seen<Real>(p, memory, from),
-                        any_joint::seen<Real>(p, memory, 1 - from), step);
+  dispatch(p, [&]<class L, class Real>() {
+    diverged = L::learn(team, params<L>(p), memory + p.learner_at, seen<Real>(p, memory, from),
+                        seen<Real>(p, memory, 1 - from), step);
   });
   if (diverged >= 0) {
     team.once([&] { reinterpret_cast<JointHead*>(memory)->diverged = diverged; });
@@ -99,12 +92,40 @@ CUMARL_HD void AnyJointOf<Team>::learn(const Team& team, const JointParams& p, s
 }
 
 template <class Team>
+CUMARL_HD void policy(const Team& team, const JointParams& p, std::byte* memory, int which,
+                      int agent, double* out) {
+  dispatch(p, [&]<class L, class Real>() {
+    L::policy(team, params<L>(p), memory + p.learner_at, seen<Real>(p, memory, which), agent, out);
+  });
+}
+
+}  // namespace any_joint
+
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::init(const Team& team, const JointParams& p, std::byte* memory,
+                                      RunKey key) {
+  any_joint::init(team, p, memory, key);
+}
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::see(const Team& team, const JointParams& p, std::byte* memory,
+                                     const uint32_t* index, int which) {
+  any_joint::see(team, p, memory, index, which);
+}
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::act(const Team& team, const JointParams& p, std::byte* memory,
+                                     int which, const uint32_t* words, uint64_t t,
+                                     JointAction& out) {
+  any_joint::act(team, p, memory, which, words, t, out);
+}
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::learn(const Team& team, const JointParams& p, std::byte* memory,
+                                       int from, const JointStep& step) {
+  any_joint::learn(team, p, memory, from, step);
+}
+template <class Team>
 CUMARL_HD void AnyJointOf<Team>::policy(const Team& team, const JointParams& p, std::byte* memory,
                                         int which, int agent, double* out) {
-  any_joint::dispatch(p, [&]<class L, class Real>() {
-    L::policy(team, any_joint::params<L>(p), memory + p.learner_at,
-              any_joint::seen<Real>(p, memory, which), agent, out);
-  });
+  any_joint::policy(team, p, memory, which, agent, out);
 }
 
 }  // namespace cumarl::inline CUMARL_VARIANT

@@ -10,7 +10,18 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// Lanes of a run: a column of a vector each (kernels/linear/vector_ops.hpp).
 using JointTile = CudaTile<kColumns>;
 
-extern template struct AnyJointOf<JointTile>;
+/// For tiles on the device only: defined by the generated any_joint.cu (any_joint_impl.cuh).
+template <>
+struct AnyJointOf<JointTile> {
+  __device__ static void init(const JointTile& team, const JointParams& p, std::byte* memory,
+                              RunKey key);
+  __device__ static void see(const JointTile& team, const JointParams& p, std::byte* memory,
+                             const uint32_t* index, int which);
+  __device__ static void act(const JointTile& team, const JointParams& p, std::byte* memory,
+                             int which, const uint32_t* words, uint64_t t, JointAction& out);
+  __device__ static void learn(const JointTile& team, const JointParams& p, std::byte* memory,
+                               int from, const JointStep& step);
+};
 
 template <class Env>
 struct CudaStartJoint {
