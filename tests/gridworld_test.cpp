@@ -16,6 +16,7 @@
 
 #include "envs/meeting.hpp"
 #include "envs/predator_prey.hpp"
+#include "kernels/rollout/rollout.hpp"
 
 namespace {
 
@@ -502,6 +503,60 @@ TEST(Gridworld, TheStepLimitCutsAndTheGameEnds) {
   play.set({{"hunters", {2, 0, 2, 2}}, {"prey", {0, 1}}, {"step", {0}}});
   EXPECT_EQ(play.step({kNorth, kNorth}), Episode::goes_on);
   EXPECT_EQ(play.step({kNorth, kNorth}), Episode::ended) << "both at once: it has ended";
+}
+
+/// Plays at random, as an evaluated policy does.
+template <class World>
+struct RandomPolicy {
+  Episode play(const typename World::Params& p, typename World::State& s, double* values,
+               float* rewards, uint64_t t) const {
+    std::vector<int> actions = random_actions(World::agents(p), World::actions(p, 0), 77, t);
+    std::copy(actions.begin(), actions.end(), values);
+    actions.resize(World::kMaxAgents);
+    Rng rng({1, 77}, t, Stream::evaluate);
+    return World::step(p, s, actions.data(), rewards, rng);
+  }
+  Evaluation evaluation() const { return settings; }
+  RunKey key() const { return {1, 77}; }
+  Evaluation settings{};
+};
+
+struct Metrics {
+  void metric(const char* name, double value, int agent = -1) { values[{name, agent}] = value; }
+  std::map<std::pair<std::string, int>, double> values;
+};
+
+/// What a game measures is of the very episodes whose returns are reported.
+TEST(Gridworld, MeasuresWatchTheEvaluatedEpisodes) {
+  PredatorPrey::Config c;
+  c.messages = 2;
+  c.max_steps = 60;
+  Play<PredatorPrey> play(c);
+  RandomPolicy<PredatorPrey> policy;
+  policy.settings.episodes = 200;
+  Metrics metrics;
+  evaluate_episodes<PredatorPrey>(play.params, policy, metrics);
+  double total = 0;
+  int ended = 0, steps = 0;
+  PredatorPrey::watch(play.params, policy,
+                      [&](const auto& before, const int* actions, const float* rewards,
+                          const auto& after, Episode episode) {
+                        for (int i = 0; i < 2; ++i) {
+                          EXPECT_TRUE(actions[i] >= 0 && actions[i] < 5);
+                          const int from = PredatorPreyGame::cell_of(play.params.game, before, i);
+                          const int to = PredatorPreyGame::cell_of(play.params.game, after, i);
+                          constexpr int kStep[] = {0, -5, 5, -1, 1};
+                          EXPECT_TRUE(to == from || to == from + kStep[actions[i]]);
+                          total += static_cast<double>(rewards[i]);
+                        }
+                        ended += episode == Episode::ended ? 1 : 0;
+                        ++steps;
+                      });
+  EXPECT_NEAR(metrics.values.at({"episode_return", -1}), total / 200, 1e-9);
+  EXPECT_EQ(metrics.values.at({"episode_length", -1}), steps / 200.0);
+  EXPECT_EQ(metrics.values.at({"caught_share", -1}), ended / 200.0) << "one prey";
+  EXPECT_GT(ended, 10);
+  EXPECT_LT(ended, 190);
 }
 
 TEST(Gridworld, LargeIndexSpacesAreNone) {
