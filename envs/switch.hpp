@@ -5,12 +5,11 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/core/env.hpp"
+#include "envs/gridworld.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// The rules of Switch for Gridworld. Two rooms of 3 x 2 cells are joined by a corridor in the
-/// middle row:
+/// The rules of Switch. Two rooms of 3 x 2 cells are joined by a corridor in the middle row:
 ///
 ///     b A # # # B a      agents A (0) and B (1), C (2) and D (3) at their starts,
 ///     . . . . . . .      a, b, c, d their goals: opposite corners of the other room
@@ -38,7 +37,7 @@ struct SwitchGame {
       Family::gridworld,
       "0 south, 1 west, 2 north, 3 east, 4 stay (row 0 is north)",
       "the grid (wall, self, own goal, other heading the same way, others heading the other way "
-      "for the own and for the other row)",
+      "for the own and for the other row) and where the own goal is",
       "players = 2"};
   static constexpr int kMaxAgents = 4;
   static constexpr int kActions = 5;
@@ -46,7 +45,7 @@ struct SwitchGame {
   static constexpr int kRows = 3;
   static constexpr int kMaxCorridor = 11;
   static constexpr int kChannels = 6;
-  static constexpr int kMaxExtra = 0;
+  static constexpr int kMaxExtra = 2;
 
   struct Config {
     int players = 2;
@@ -165,8 +164,14 @@ struct SwitchGame {
     out[5] = shows(own ^ 3);
   }
 
-  CUMARL_HD static int extras(const Params&) { return 0; }
-  CUMARL_HD static void extra(const Params&, const State&, int, float*) {}
+  CUMARL_HD static int extras(const Params&) { return kMaxExtra; }
+
+  /// Where the own goal is: row 0 or 2 as 0 or 1, first or last column as 0 or 1.
+  CUMARL_HD static void extra(const Params&, const State&, int agent, float* out) {
+    const uint32_t own = static_cast<uint32_t>(agent);
+    out[0] = row_of(own) == 0 ? 0.0F : 1.0F;
+    out[1] = heads_east(own) ? 1.0F : 0.0F;
+  }
 
   /// Number of table indices: agents * cells^agents, with `corridor` + 12 cells.
   CUMARL_HD static uint32_t observations(const Params& p) { return p.observations; }
@@ -247,5 +252,7 @@ struct SwitchGame {
     return (y == 0 ? 0 : 4 + p.cols) + (x < 2 ? x : x + 4 - p.cols);
   }
 };
+
+using Switch = Gridworld<SwitchGame>;
 
 }  // namespace cumarl::inline CUMARL_VARIANT
