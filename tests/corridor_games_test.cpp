@@ -73,6 +73,7 @@ struct Play {
     Rng rng({1, run}, t, Stream::dynamics);
     const Episode episode = Game::step(params, state, actions.data(), rewards.data(), rng);
     rewards.resize(static_cast<size_t>(agents()));
+    drew = rng.word() != Rng({1, run}, t, Stream::dynamics).word();
     return episode;
   }
   std::vector<float> view(int agent, int row, int col) {
@@ -115,6 +116,7 @@ struct Play {
   typename Game::Params params;
   typename Game::State state{};
   Rewards rewards;
+  bool drew = false;  ///< whether the last step used random numbers
 };
 
 Actions random_actions(int agents, int actions, uint64_t run, uint64_t t) {
@@ -780,5 +782,555 @@ TEST(CoinGame, StatesAndConfigurationsAreChecked) {
 }
 
 }  // namespace coin
+
+// ------------------------------------------------------------------------------- In the matrix
+
+namespace matrix {
+
+enum { kLeft, kRight, kForward, kInteract, kStay };
+enum { kNorth, kEast, kSouth, kWest };
+
+InTheMatrixGame::Config config(int game = 0, int players = 2) {
+  InTheMatrixGame::Config c;
+  c.game.value = game;
+  c.players = players;
+  return c;
+}
+
+using Arena8 = Play<InTheMatrixGame>;
+
+/// Agents as row, column, direction each, not frozen; nobody holds anything unless told.
+Words standing(const List& places, const List& holds = {}, int64_t kinds = 2) {
+  Words words;
+  for (size_t i = 0; i < places.size(); i += 3) {
+    words["agents"].insert(words["agents"].end(), {places[i], places[i + 1], places[i + 2], 0, -1});
+  }
+  words["holds"] = holds;
+  words["holds"].resize(places.size() / 3 * static_cast<size_t>(kinds));
+  words["present"] = List(12, 0);
+  return words;
+}
+
+/// Row, column, direction of all agents.
+List places(Arena8& game) {
+  List out;
+  const List all = game.words().at("agents");
+  for (size_t i = 0; i < all.size(); i += 5) {
+    out.insert(out.end(), {all[i], all[i + 1], all[i + 2]});
+  }
+  return out;
+}
+
+/// STORM's places (COIN_SPAWNS of storm_2p.py) in its order: every other one is of the same kind.
+TEST(InTheMatrix, ResourcesLieAsInStorm) {
+  Arena8 game(config());
+  const int storm[12][2] = {{1, 1}, {1, 2}, {2, 1}, {1, 6}, {2, 6}, {1, 5},
+                            {6, 2}, {5, 1}, {6, 1}, {6, 6}, {6, 5}, {5, 6}};
+  game.set(standing({0, 0, 0, 7, 7, 0}));
+  game.set({{"present", List(12, 1)}});
+  for (int k = 0; k < 12; ++k) {
+    const Glyph glyph = InTheMatrixGame::glyph(game.params, game.state, storm[k][0], storm[k][1]);
+    EXPECT_EQ(glyph.symbol, k % 2 == 0 ? '0' : '1') << k;
+  }
+  EXPECT_EQ(game.picture(),
+            "A       \n"
+            " 01  11 \n"
+            " 0    0 \n"
+            "        \n"
+            "        \n"
+            " 1    1 \n"
+            " 00  01 \n"
+            "       B\n");
+  InTheMatrixGame::Config c = config();
+  c.size = {3, 4};
+  Arena8 small(c);
+  small.set({{"agents", {0, 0, 0, 0, -1, 2, 3, 0, 0, -1}}, {"holds", {0, 0, 0, 0}}});
+  EXPECT_EQ(small.picture(),
+            "A   \n"
+            " 01 \n"
+            "   B\n");
+}
+
+TEST(InTheMatrix, TurnsAndMoves) {
+  Arena8 game(config());
+  game.set(standing({3, 3, kNorth, 7, 7, kSouth}));
+  const auto after = [&](int action) {
+    game.step({action, kStay});
+    List at = places(game);
+    at.resize(3);
+    return at;
+  };
+  EXPECT_EQ(after(kRight), (List{3, 3, kEast}));
+  EXPECT_EQ(after(kForward), (List{3, 4, kEast}));
+  EXPECT_EQ(after(kRight), (List{3, 4, kSouth}));
+  EXPECT_EQ(after(kForward), (List{4, 4, kSouth}));
+  EXPECT_EQ(after(kRight), (List{4, 4, kWest}));
+  EXPECT_EQ(after(kForward), (List{4, 3, kWest}));
+  EXPECT_EQ(after(kRight), (List{4, 3, kNorth}));
+  EXPECT_EQ(after(kForward), (List{3, 3, kNorth}));
+  EXPECT_EQ(after(kLeft), (List{3, 3, kWest}));
+  EXPECT_EQ(after(kStay), (List{3, 3, kWest}));
+  EXPECT_EQ(after(kInteract), (List{3, 3, kWest}));
+  const int64_t edges[4][2] = {{0, 3}, {3, 7}, {7, 3}, {3, 0}};
+  for (int64_t facing = 0; facing < 4; ++facing) {
+    const int64_t row = edges[facing][0], col = edges[facing][1];
+    game.set(standing({row, col, facing, 4, 4, kSouth}));
+    EXPECT_EQ(after(kForward), (List{row, col, facing}));
+  }
+}
+
+TEST(InTheMatrix, AgentsSwapFollowAndStop) {
+  Arena8 game(config(0, 4));
+  const auto play = [&](const List& at, const Actions& actions) {
+    List all = at;
+    for (const int64_t x : {7, 0, 0, 7, 7, 0}) {
+      if (all.size() < 12) all.push_back(x);
+    }
+    Actions four = actions;
+    four.resize(4, kStay);
+    game.set(standing(all));
+    game.step(four);
+    List now = places(game);
+    now.resize(at.size());
+    return now;
+  };
+  EXPECT_EQ(play({3, 3, kEast, 3, 4, kWest}, {kForward, kForward}),
+            (List{3, 4, kEast, 3, 3, kWest}))
+      << "swap";
+  EXPECT_EQ(play({3, 3, kEast, 3, 4, kEast}, {kForward, kForward}),
+            (List{3, 4, kEast, 3, 5, kEast}))
+      << "follow";
+  EXPECT_EQ(play({3, 3, kEast, 3, 4, kEast}, {kForward, kInteract}),
+            (List{3, 3, kEast, 3, 4, kEast}))
+      << "into one that stays";
+  EXPECT_EQ(play({3, 5, kEast, 3, 6, kEast, 3, 7, kEast}, {kForward, kForward, kForward}),
+            (List{3, 5, kEast, 3, 6, kEast, 3, 7, kEast}))
+      << "a queue that the edge stops";
+  EXPECT_EQ(play({3, 3, kEast, 3, 4, kSouth, 4, 4, kWest, 4, 3, kNorth},
+                 {kForward, kForward, kForward, kForward}),
+            (List{3, 4, kEast, 4, 4, kSouth, 4, 3, kWest, 3, 3, kNorth}))
+      << "a circle";
+}
+
+/// 0 and 1 want (3, 4), 2 follows 0: 3,000 draws, half of them for 0.
+TEST(InTheMatrix, RivalsForACellDraw) {
+  Arena8 game(config(0, 3));
+  int first = 0;
+  constexpr int kDraws = 3000;
+  for (uint64_t run = 0; run < kDraws; ++run) {
+    game.set(standing({3, 3, kEast, 3, 5, kWest, 3, 2, kEast}));
+    game.step({kForward, kForward, kForward}, run);
+    const List now = places(game);
+    const bool zero = now == List{3, 4, kEast, 3, 5, kWest, 3, 3, kEast};
+    const bool one = now == List{3, 3, kEast, 3, 4, kWest, 3, 2, kEast};
+    ASSERT_TRUE(zero || one);
+    first += zero ? 1 : 0;
+  }
+  EXPECT_NEAR(first, kDraws / 2, 4 * std::sqrt(kDraws / 4.0));
+}
+
+TEST(InTheMatrix, AgentsCollect) {
+  InTheMatrixGame::Config c = config();
+  c.capacity = 2;
+  Arena8 game(c);
+  Words words = standing({1, 0, kEast, 7, 7, kNorth}, {1, 2, 0, 0});
+  words["present"] = List(12, 1);
+  game.set(words);
+  game.step({kForward, kStay});
+  EXPECT_EQ(game.words().at("holds"), (List{2, 2, 0, 0}));
+  EXPECT_EQ(game.words().at("present"), (List{0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}));
+  EXPECT_EQ(game.extras(0), (Rewards{1, 1, 0, 1, 0, 0, 0, 0, 0}));
+  game.step({kForward, kStay});
+  EXPECT_EQ(game.words().at("holds"), (List{2, 2, 0, 0})) << "no more than the capacity";
+  EXPECT_EQ(game.words().at("present"), (List{0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}));
+  EXPECT_EQ(game.rewards, (Rewards{0, 0}));
+}
+
+/// Agent 0 at (3, 3) holds x = (2/3, 1/3), agent 1 at (3, 4) y = (1/2, 1/2). By hand:
+///   prisoner's dilemma: 3/3 + 5/6 + 1/6 = 2; 3/3 + 5/3 + 1/6 = 17/6
+///   chicken (3 2 / 5 0): 3/3 + 2/3 + 5/6 = 5/2; 3/3 + 5/3 + 2/6 = 3
+///   stag hunt (4 0 / 2 2): 4/3 + 2/6 + 2/6 = 2; 4/3 + 2/3 + 2/6 = 7/3
+///   matching pennies: every y = (1/2, 1/2) gives 0
+///   Bach or Stravinsky (3, 2 / 2, 3): 3/3 + 2/6 = 4/3; 2/3 + 3/6 = 7/6
+TEST(InTheMatrix, SharesOfHoldingsAreTheStrategies) {
+  const double pays[6][2] = {{2, 17.0 / 6}, {2.5, 3}, {2, 7.0 / 3}, {0, 0}, {}, {4.0 / 3, 7.0 / 6}};
+  for (const int which : {0, 1, 2, 3, 5}) {
+    for (const Actions& who :
+         {Actions{kInteract, kStay}, Actions{kStay, kInteract}, Actions{kInteract, kInteract}}) {
+      Arena8 game(config(which));
+      game.set(standing({3, 3, kEast, 3, 4, kWest}, {4, 2, 3, 3}));
+      game.step(who);
+      EXPECT_NEAR(static_cast<double>(game.rewards[0]), pays[which][0], 1e-6) << which;
+      EXPECT_NEAR(static_cast<double>(game.rewards[1]), pays[which][1], 1e-6) << which;
+    }
+  }
+  // Rock (0) to paper (1): -10, with a third of scissors each way: x = (1, 0, 0), y = (0, 2, 1) / 3.
+  Arena8 game(config(4));
+  game.set(standing({3, 3, kEast, 3, 4, kWest}, {5, 0, 0, 0, 2, 1}, 3));
+  game.step({kInteract, kStay});
+  EXPECT_NEAR(static_cast<double>(game.rewards[0]), -10.0 * 2 / 3 + 10.0 / 3, 1e-6);
+  EXPECT_NEAR(static_cast<double>(game.rewards[1]), 10.0 / 3, 1e-6);
+  EXPECT_EQ(InTheMatrixGame::reward_bounds(game.params).min, -10);
+  EXPECT_EQ(InTheMatrixGame::reward_bounds(game.params).max, 10);
+}
+
+TEST(InTheMatrix, PayoffsCanBeGiven) {
+  const auto pays = [](const Tensor& payoffs, const List& holds) {
+    InTheMatrixGame::Config c = config();
+    c.payoffs = payoffs;
+    Arena8 game(c);
+    game.set(standing({3, 3, kEast, 3, 4, kWest}, holds));
+    game.step({kInteract, kStay});
+    return game.rewards;
+  };
+  const Tensor both{{1, 2, 3, 4, 5, 6, 7, 8}, {2, 2, 2}}, common{{1, 2, 3, 4}, {2, 2}};
+  EXPECT_EQ(pays(both, {1, 0, 0, 1}), (Rewards{2, 6}));
+  EXPECT_EQ(pays(both, {0, 1, 1, 0}), (Rewards{3, 7}));
+  EXPECT_EQ(pays(common, {0, 3, 2, 0}), (Rewards{3, 3}));
+}
+
+/// Which cells around an agent its beam covers: it looks up at '^'.
+TEST(InTheMatrix, BeamByHand) {
+  const std::string beam[5] = {"..#..",  // two ahead
+                               ".###.",  // ahead, and to both sides of that
+                               "..^..",  //
+                               ".....",  //
+                               "....."};
+  for (int facing = 0; facing < 4; ++facing) {
+    for (int down = -2; down <= 2; ++down) {
+      for (int right = -2; right <= 2; ++right) {
+        if (down == 0 && right == 0) continue;
+        // Turned clockwise by `facing` quarters.
+        int row = down, col = right;
+        for (int k = 0; k < facing; ++k) {
+          const int old = row;
+          row = col;
+          col = -old;
+        }
+        for (const bool reversed : {false, true}) {  // who fires
+          Arena8 game(config());
+          const List shooter = {3, 4, facing}, target = {3 + row, 4 + col, (facing + 1) & 3};
+          List at = reversed ? target : shooter;
+          at.insert(at.end(), (reversed ? shooter : target).begin(),
+                    (reversed ? shooter : target).end());
+          game.set(standing(at, {1, 0, 1, 0}));
+          game.step(reversed ? Actions{kStay, kInteract} : Actions{kInteract, kStay});
+          const bool hit = beam[down + 2][static_cast<size_t>(right + 2)] == '#';
+          EXPECT_EQ(game.rewards, (Rewards{hit ? 3.0F : 0.0F, hit ? 3.0F : 0.0F}))
+              << facing << " " << down << " " << right;
+        }
+      }
+    }
+  }
+}
+
+TEST(InTheMatrix, OnlyReadyAgentsPlay) {
+  Arena8 game(config());
+  for (const List& holds : {List{0, 0, 1, 0}, List{0, 1, 0, 0}, List{0, 0, 0, 0}}) {
+    game.set(standing({3, 3, kEast, 3, 4, kWest}, holds));
+    game.step({kInteract, kInteract});
+    EXPECT_EQ(game.rewards, (Rewards{0, 0}));
+    EXPECT_EQ(game.words().at("holds"), holds);
+  }
+}
+
+/// A whole game: freeze for five steps with each other's holdings in sight, then a new start.
+TEST(InTheMatrix, PlayersFreezeAndComeBack) {
+  Arena8 game(config());
+  game.set(standing({3, 3, kEast, 3, 4, kWest}, {1, 0, 1, 2}));
+  game.step({kInteract, kStay});
+  for (int left = 5; left > 0; --left) {
+    EXPECT_EQ(game.words().at("agents"), (List{3, 3, kEast, left, 1, 3, 4, kWest, left, 0}));
+    EXPECT_EQ(game.words().at("holds"), (List{1, 0, 1, 2}));
+    EXPECT_EQ(game.words().at("present"), List(12, 0));
+    const float frozen = static_cast<float>(left) / 5, one = 1.0F / 15, two = 2.0F / 15;
+    EXPECT_EQ(game.extras(0), (Rewards{one, 0, 0, 1, 0, 0, frozen, one, two}));
+    EXPECT_EQ(game.extras(1), (Rewards{one, two, 0, 0, 0, 1, frozen, one, 0}));
+    game.step({kInteract, left % 2 == 0 ? kForward : kLeft}, 0, static_cast<uint64_t>(left));
+    EXPECT_EQ(game.rewards, (Rewards{0, 0})) << "frozen agents do not play";
+  }
+  const Words words = game.words();
+  EXPECT_EQ(words.at("holds"), (List{0, 0, 0, 0}));
+  EXPECT_EQ(words.at("present"), List(12, 1));
+  EXPECT_EQ((List{words.at("agents")[3], words.at("agents")[4]}), (List{0, -1}));
+  EXPECT_EQ((List{words.at("agents")[8], words.at("agents")[9]}), (List{0, -1}));
+  EXPECT_EQ(game.extras(0)[6], 0.0F);
+
+  InTheMatrixGame::Config c = config();
+  c.freeze = 0;
+  Arena8 prompt(c);
+  prompt.set(standing({3, 3, kEast, 3, 4, kWest}, {1, 0, 1, 0}));
+  prompt.step({kInteract, kStay});
+  EXPECT_EQ(prompt.rewards, (Rewards{3, 3}));
+  EXPECT_EQ(prompt.words().at("holds"), (List{0, 0, 0, 0})) << "at once";
+}
+
+/// 20,000 starts: 52 cells without resources and four directions, for both agents.
+TEST(InTheMatrix, AgentsStartAnywhereOffTheResources) {
+  Arena8 game(config());
+  std::map<int64_t, int> first, second, pair;
+  for (uint64_t run = 0; run < 20000; ++run) {
+    game.reset(run);
+    const List at = places(game);
+    EXPECT_EQ(game.words().at("present"), List(12, 1));
+    ++first[(at[0] * 8 + at[1]) * 4 + at[2]];
+    ++second[(at[3] * 8 + at[4]) * 4 + at[5]];
+    ++pair[(at[0] * 8 + at[1]) * 64 + at[3] * 8 + at[4]];
+  }
+  EXPECT_EQ(first.size(), 52U * 4);
+  EXPECT_LT(std::abs(deviate(first, 52 * 4)), 4);
+  EXPECT_LT(std::abs(deviate(second, 52 * 4)), 4);
+  EXPECT_LT(std::abs(deviate(pair, 52 * 51)), 4);
+}
+
+TEST(InTheMatrix, ShuffleDealsTheSameKindsElsewhere) {
+  InTheMatrixGame::Config c = config(4);
+  c.shuffle = true;
+  Arena8 game(c);
+  std::map<int64_t, int> kinds[12];
+  for (uint64_t run = 0; run < 6000; ++run) {
+    game.reset(run);
+    const List dealt = game.words().at("kinds");  // four of each, or reading would throw
+    for (size_t k = 0; k < 12; ++k) ++kinds[k][dealt[k]];
+  }
+  for (const auto& counts : kinds) EXPECT_LT(std::abs(deviate(counts, 3)), 4.5);
+}
+
+/// 0 stands in the way of 1 and 2: each fires at 0 alone, one of them plays. 3 is far away.
+TEST(InTheMatrix, OneOfSeveralPairsIsDrawn) {
+  Arena8 game(config(0, 4));
+  int first = 0;
+  constexpr int kDraws = 3000;
+  for (uint64_t run = 0; run < kDraws; ++run) {
+    game.set(
+        standing({3, 3, kNorth, 3, 2, kEast, 3, 4, kWest, 7, 7, kNorth}, {0, 1, 1, 0, 0, 1, 1, 0}));
+    game.step({kStay, kInteract, kInteract, kInteract}, run);
+    const List at = game.words().at("agents");
+    const bool one = game.rewards == Rewards{5, 0, 0, 0} && at[4] == 1 && at[9] == 0;
+    const bool two = game.rewards == Rewards{1, 0, 1, 0} && at[4] == 2 && at[14] == 0;
+    // Agents 1 and 2 are two cells apart with 0 between them: the beam goes through, so they
+    // may play each other.
+    const bool others = game.rewards == Rewards{0, 0, 5, 0} && at[9] == 2 && at[14] == 1;
+    ASSERT_TRUE(one || two || others);
+    first += one ? 1 : 0;
+  }
+  EXPECT_NEAR(first, kDraws / 3, 4 * std::sqrt(kDraws * 2.0 / 9));
+}
+
+TEST(InTheMatrix, TwoPairsPlayInOneStep) {
+  Arena8 game(config(0, 4));
+  game.set(
+      standing({0, 0, kEast, 0, 1, kWest, 7, 7, kWest, 7, 6, kEast}, {1, 0, 0, 1, 0, 1, 0, 1}));
+  game.step({kInteract, kInteract, kStay, kInteract});
+  EXPECT_EQ(game.rewards, (Rewards{0, 5, 1, 1}));
+  EXPECT_EQ(game.words().at("agents"), (List{0, 0, kEast, 5, 1, 0, 1, kWest, 5, 0,  //
+                                             7, 7, kWest, 5, 3, 7, 6, kEast, 5, 2}));
+}
+
+TEST(InTheMatrix, ResourcesComeBack) {
+  InTheMatrixGame::Config c = config();
+  c.regrowth = 0.02;
+  Arena8 game(c);
+  int back = 0;
+  constexpr int kDraws = 20000;
+  for (uint64_t run = 0; run < kDraws; ++run) {
+    game.set(standing({1, 1, kNorth, 7, 7, kNorth}, {1, 0, 0, 0}));
+    game.step({kStay, kStay}, run);
+    const List there = game.words().at("present");
+    EXPECT_EQ(there[0], 0) << "an agent stands there";
+    for (const int64_t one : there) back += static_cast<int>(one);
+  }
+  const double n = 11.0 * kDraws;
+  EXPECT_NEAR(back / n, 0.02, 4 * std::sqrt(0.02 * 0.98 / n));
+  c.regrowth = 1;
+  Arena8 always(c);
+  always.set(standing({1, 1, kNorth, 7, 7, kNorth}, {1, 0, 0, 0}));
+  always.step({kStay, kStay});
+  EXPECT_EQ(always.words().at("present"), (List{0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}));
+}
+
+/// STORM's window: what is ahead is up, the agent is in the middle of the last row.
+TEST(InTheMatrix, WindowByHand) {
+  InTheMatrix::Config c;
+  c.sight = 2;
+  HostArena arena;
+  const auto p = InTheMatrix::make(c, arena);
+  // Agent 0 at (1, 4) looks east; the other, ready, at (2, 6) looks north, that is to its left.
+  // In sight: columns 4 to 8 (8 is off the grid), rows -1 (off the grid) to 3.
+  Arena8 game(c.game);
+  Words words = standing({1, 4, kEast, 2, 6, kNorth}, {0, 0, 0, 3});
+  words["present"] = {0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0};  // (1, 6) and (1, 5), both kind 1
+  game.set(words);
+  InTheMatrix::State s{game.state, 0, 0};
+  std::vector<float> out(static_cast<size_t>(InTheMatrix::features(p, 0)));
+  InTheMatrix::observe(p, s, 0, out.data());
+  // Channels: outside; resources 0 to 2; self, other; same way, right, back, left; ready, frozen.
+  constexpr size_t kCell = 12;
+  ASSERT_EQ(out.size(), 25 * kCell + 9);
+  std::vector<float> expected(25 * kCell, 0.0F);
+  const auto at = [&](size_t row, size_t col) {
+    return expected.begin() + static_cast<int>((row * 5 + col) * kCell);
+  };
+  for (size_t col = 0; col < 5; ++col) at(0, col)[0] = 1;  // beyond the eastern edge
+  for (size_t row = 0; row < 5; ++row) at(row, 0)[0] = 1;  // beyond the northern edge, on the left
+  at(4, 2)[4] = at(4, 2)[6] = 1;                           // itself
+  at(3, 2)[2] = 1;                                         // one ahead: kind 1
+  at(2, 2)[2] = 1;                                         // two ahead: kind 1
+  at(2, 3)[5] = at(2, 3)[9] = at(2, 3)[10] = 1;            // two ahead, one to the right
+  out.resize(25 * kCell);
+  EXPECT_EQ(out, expected);
+}
+
+TEST(InTheMatrix, TableIndexByHand) {
+  InTheMatrixGame::Config c = config();
+  c.size = {3, 4};
+  c.capacity = 1;
+  c.freeze = 2;
+  Arena8 game(c);
+  // Places 12 * 4, holdings 4, frozen 1 + 2 * 4, the other 12 * 8, sites 2 * 2.
+  EXPECT_EQ(InTheMatrixGame::observations(game.params), 48U * 4 * 9 * 96 * 4);
+  game.set({{"agents", {0, 0, kSouth, 0, -1, 2, 3, kWest, 0, -1}},
+            {"holds", {0, 0, 0, 1}},
+            {"present", {1, 0}}});
+  EXPECT_EQ(game.index(0), (((2U * 4 + 0) * 9 + 0) * 96 + (47 * 2 + 1)) * 4 + 2);
+  EXPECT_EQ(game.index(1), (((47U * 4 + 1) * 9 + 0) * 96 + (2 * 2 + 0)) * 4 + 2);
+  game.set({{"agents", {0, 0, kSouth, 2, 1, 2, 3, kWest, 2, 0}},
+            {"holds", {1, 0, 0, 1}},
+            {"present", {0, 1}}});
+  EXPECT_EQ(game.index(0), (((2U * 4 + 2) * 9 + 1 + 4 + 1) * 96 + (47 * 2 + 1)) * 4 + 1);
+  Arena8 whole(config());
+  EXPECT_EQ(InTheMatrixGame::observations(whole.params), 0U);
+}
+
+/// Naming the agents in another order names rewards and observations so, in symmetric games.
+/// Steps with draws (rivals, several pairs, agents that come back) are left out.
+TEST(InTheMatrix, AgentsAreInterchangeable) {
+  for (const int players : {2, 3, 5}) {
+    Arena8 game(config(1, players)), other(config(1, players));
+    const auto n = static_cast<size_t>(players);
+    int compared = 0, paid = 0;
+    for (uint64_t run = 0; run < 400; ++run) {
+      game.reset(run);
+      for (uint64_t t = 1; t <= 60; ++t) {
+        Words words = game.words();
+        List& who = words["agents"];
+        List& holds = words["holds"];
+        const auto reverse = [&](List& list, size_t each) {
+          for (size_t i = 0, j = n - 1; i < j; ++i, --j) {
+            for (size_t k = 0; k < each; ++k) std::swap(list[i * each + k], list[j * each + k]);
+          }
+        };
+        reverse(who, 5);
+        reverse(holds, 2);
+        for (size_t i = 0; i < n; ++i) {
+          if (who[5 * i + 4] >= 0) who[5 * i + 4] = static_cast<int64_t>(n) - 1 - who[5 * i + 4];
+        }
+        other.set(words);
+        for (int i = 0; i < players; ++i) {
+          ASSERT_EQ(game.sees(i), other.sees(players - 1 - i));
+        }
+        Actions actions = random_actions(players, 5, run, t);
+        game.step(actions, run, t);
+        std::reverse(actions.begin(), actions.end());
+        other.step(actions, run, t);
+        const Words after = game.words();
+        List back = after.at("agents");
+        reverse(back, 5);
+        for (size_t i = 0; i < n; ++i) {
+          if (back[5 * i + 4] >= 0) back[5 * i + 4] = static_cast<int64_t>(n) - 1 - back[5 * i + 4];
+        }
+        ASSERT_EQ(other.drew, game.drew);
+        if (game.drew) continue;
+        ++compared;
+        ASSERT_EQ(other.words().at("agents"), back);
+        std::reverse(other.rewards.begin(), other.rewards.end());
+        ASSERT_EQ(other.rewards, game.rewards);
+        for (const float reward : game.rewards) paid += reward != 0 ? 1 : 0;
+      }
+    }
+    EXPECT_GT(compared, 10000);
+    EXPECT_GT(paid, 20);
+  }
+}
+
+TEST(InTheMatrix, RandomPlay) {
+  InTheMatrixGame::Config c = config();
+  c.size = {3, 4};
+  c.capacity = 1;
+  c.freeze = 1;
+  c.regrowth = 0.1;
+  play_at_random<InTheMatrixGame>(c, 100, 100, true);
+  c.shuffle = true;
+  c.game.value = 5;  // asymmetric
+  play_at_random<InTheMatrixGame>(c, 100, 100, true);
+  c.game.value = 0;
+  c.players = 3;
+  c.capacity = 1;
+  play_at_random<InTheMatrixGame>(c, 30, 50, false);
+  for (const int players : {2, 5, 8}) {
+    InTheMatrixGame::Config big = config(4, players);
+    big.regrowth = 0.02;
+    play_at_random<InTheMatrixGame>(big, 10, 152, false);
+    big.size = {5, 4};
+    big.freeze = 0;
+    play_at_random<InTheMatrixGame>(big, 20, 152, false);
+  }
+}
+
+TEST(InTheMatrix, StatesAreChecked) {
+  const Words good{{"agents", {3, 3, 1, 2, 1, 3, 4, 3, 2, 0}},
+                   {"holds", {1, 0, 0, 2}},
+                   {"present", {1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}}};
+  for (const List& bad :
+       {List{8, 3, 1, 2, 1, 3, 4, 3, 2, 0}, List{3, -1, 1, 2, 1, 3, 4, 3, 2, 0},
+        List{3, 3, 4, 2, 1, 3, 4, 3, 2, 0}, List{3, 3, 1, 6, 1, 3, 4, 3, 6, 0},
+        List{3, 3, 1, 2, 0, 3, 4, 3, 2, 0}, List{3, 3, 1, 2, 1, 3, 4, 3, 1, 0},
+        List{3, 3, 1, 0, 1, 3, 4, 3, 2, 0}, List{3, 3, 1, 2, -1, 3, 4, 3, 2, 0},
+        List{3, 3, 1, 2, 1, 3, 3, 3, 2, 0}, List{3, 3, 1, 0, -1, 3, 4, 3, 2, 0}}) {
+    rejects_state<InTheMatrixGame>(config(), good, "agents", bad);
+  }
+  for (const List& bad : {List{0, 0, 0, 2}, List{16, 0, 0, 2}, List{-1, 1, 0, 2}}) {
+    rejects_state<InTheMatrixGame>(config(), good, "holds", bad);
+  }
+  rejects_state<InTheMatrixGame>(config(), good, "present", List(12, 2));
+  Words beside = good;
+  beside["agents"] = {1, 2, 1, 2, 1, 3, 4, 3, 2, 0};
+  rejects_state<InTheMatrixGame>(config(), beside, "present", List(12, 1));
+  rejects_state<InTheMatrixGame>(config(), good, "kinds", {1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1});
+  InTheMatrixGame::Config c = config();
+  c.shuffle = true;
+  rejects_state<InTheMatrixGame>(c, good, "kinds", List(12, 0));
+  rejects_state<InTheMatrixGame>(c, good, "kinds", {2, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1});
+}
+
+TEST(InTheMatrix, ConfigurationsAreChecked) {
+  using Config = InTheMatrixGame::Config;
+  const auto rejects = [](const std::string& key, auto change) {
+    rejects_config<InTheMatrixGame>(key, change);
+  };
+  rejects("size", [](Config& c) { c.size = {8}; });
+  rejects("size", [](Config& c) { c.size = {8, 9}; });
+  rejects("size", [](Config& c) { c.size = {2, 8}; });
+  rejects("size", [](Config& c) { c.size = {3, 3}; });  // one place for two kinds
+  rejects("size", [](Config& c) { c.size = {3, 4}, c.game.value = 4; });
+  rejects("players", [](Config& c) { c.players = 1; });
+  rejects("players", [](Config& c) { c.players = 9; });
+  rejects("players", [](Config& c) { c.players = 3, c.game.value = 5; });
+  rejects("players", [](Config& c) { c.players = 4, c.game.value = 3; });
+  rejects("game", [](Config& c) { c.game.value = 6; });
+  rejects("capacity", [](Config& c) { c.capacity = 0; });
+  rejects("capacity", [](Config& c) { c.capacity = 16; });
+  rejects("freeze", [](Config& c) { c.freeze = 32; });
+  rejects("regrowth", [](Config& c) { c.regrowth = 1.1; });
+  rejects("regrowth", [](Config& c) { c.regrowth = std::nan(""); });
+  rejects("ahead", [](Config& c) { c.ahead = 8; });
+  rejects("payoffs", [](Config& c) { c.payoffs = {{1, 2, 3, 4, 5, 6}, {2, 3}}; });
+  rejects("payoffs", [](Config& c) { c.payoffs = {{1, 2}, {2}}; });
+  rejects("payoffs", [](Config& c) { c.payoffs = {std::vector<double>(32, 1), {2, 4, 4}}; });
+  rejects("payoffs", [](Config& c) { c.payoffs = {std::vector<double>(24, 1), {3, 2, 2, 2}}; });
+  rejects("payoffs", [](Config& c) { c.payoffs = {{1, 2, 3, 1e7}, {2, 2}}; });
+}
+
+}  // namespace matrix
 
 }  // namespace
