@@ -345,6 +345,36 @@ struct Lbf {
     s = state_of(p, players, foods, step, spawned);
   }
 
+  /// The picture, host only: agents are 'A' to 'F', the first one where two stand in one cell;
+  /// foods are their levels, as one digit ('a' to 'f' for 10 to 15).
+  static int rows(const Params& p) { return static_cast<int>(p.rows); }
+  static int cols(const Params& p) { return static_cast<int>(p.cols); }
+  static Glyph glyph(const Params& p, const State& s, int row, int col) {
+    // The colours that Okabe and Ito (Color Universal Design, 2008) chose for all kinds of sight.
+    constexpr uint32_t kAgentColors[kMaxAgents] = {0x0072B2, 0xE69F00, 0x009E73,
+                                                   0xCC79A7, 0x56B4E9, 0xF0E442};
+    constexpr uint32_t kFoodColor = 0xD55E00;
+    const uint32_t here = static_cast<uint32_t>(row * 16 + col);
+    for (int i = 0; i < agents(p); ++i) {
+      if (cell(s.players, i) == here) return {static_cast<char>('A' + i), kAgentColors[i]};
+    }
+    for (int k = 0; k < static_cast<int>(p.foods); ++k) {
+      if (cell(s.foods, k) == here) return {digit(nibble(s.food_levels, k)), kFoodColor};
+    }
+    return {' ', 0};
+  }
+
+  /// Beside an agent its level, as foods show theirs, or '+' where more agents stand in its cell.
+  static char mark(const Params& p, const State& s, int row, int col) {
+    const uint32_t here = static_cast<uint32_t>(row * 16 + col);
+    char shown = ' ';
+    for (int i = 0; i < agents(p); ++i) {
+      if (cell(s.players, i) != here) continue;
+      shown = shown == ' ' ? digit(nibble(s.player_levels, i)) : '+';
+    }
+    return shown;
+  }
+
  private:
   static constexpr uint32_t kGone = 0xFF;
   static constexpr int kMaxTries = 1000;
@@ -354,6 +384,7 @@ struct Lbf {
     return static_cast<uint32_t>(cells >> (8 * i)) & 0xFF;
   }
   CUMARL_HD static uint32_t nibble(uint32_t levels, int i) { return (levels >> (4 * i)) & 15; }
+  static char digit(uint32_t level) { return "0123456789abcdef"[level]; }
 
   /// Nonzero exactly if some byte of `a` equals the same byte of `b`.
   CUMARL_HD static uint64_t matches(uint64_t a, uint64_t b) {

@@ -283,7 +283,36 @@ case("trace: unknown key", ["trace", "lbf", "--set", "env.food=3"],
 case("trace: out of range", ["trace", "lbf", "--set", "env.players=7"],
      ["env.players=7", "from 1 to 6"])
 case("trace: negative steps", [*TRACE, "--steps", "-3"], ["--steps"], usage=True)
-case("trace: unknown policy", [*TRACE, "--policy", "greedy"], ["--policy"], usage=True)
+case("trace: unknown policy", [*TRACE, "--policy", "greedy"],
+     ["--policy greedy", '"random"', "folder of an experiment"])
+case("trace: policies of another environment", ["trace", "lbf", "--policy", "{d}"],
+     ["config.toml:6", "env.name", "are not for lbf"], files={"config.toml": BASE})
+case("trace: an experiment without tables", ["trace", "bertrand_logit", "--policy", "{d}"],
+     ["--policy", "tables.bin", "save_tables"], files={"config.toml": BASE})
+case("trace: tables cut short", ["trace", "bertrand_logit", "--policy", "{d}"],
+     ["--policy", "tables.bin"], files={"config.toml": BASE, "tables.bin": b"\0" * 40})
+LBF = ["trace", "lbf", "--steps", "3"]
+case("trace: --render of an environment without a picture", [*TRACE, "--render"],
+     ["trace matrix_game: has no picture; environments with one: ", "lbf"])
+case("trace: --svg of an environment without a picture", [*TRACE, "--svg", "{d}/x.svg"],
+     ["trace matrix_game: has no picture; environments with one: ", "lbf"])
+case("trace: --render with --json", [*LBF, "--render", "--json"], ["--json", "--render"], usage=True)
+case("trace: --svg with --json", [*LBF, "--svg", "{d}/x.svg", "--json"], ["--json", "--svg"],
+     usage=True)
+for fps in ["0", "-1", "61", "1e3", "nan", "fast", ""]:
+    case(f"trace: --fps '{fps}'", [*LBF, "--render", "--fps", fps], ["--fps"], usage=True)
+case("trace: --fps without a picture", [*LBF, "--fps", "3"], ["--fps", "needs --render or --svg"])
+case("trace: --svg without a file", [*LBF, "--svg"], ["--svg"], usage=True)
+case("trace: --svg of an empty name", [*LBF, "--svg", ""], ["--svg", "must be a file"])
+case("trace: --svg is a folder", [*LBF, "--render", "--svg", "{d}"], ["--svg", "must be a file"])
+case("trace: --svg under a file", [*LBF, "--render", "--svg", "{d}/file/x.svg"],
+     ["--svg", "cannot be written"], files={"file": ""})
+case("trace: --svg where nobody can write", [*LBF, "--render", "--svg", "/proc/x.svg"],
+     ["--svg /proc/x.svg", "cannot be written"])
+case("trace: --svg of too long an episode",
+     ["trace", "lbf", "--set", "env.max_steps=65535", "--steps", "60000", "--set",
+      "env.max_food_level=15", "--set", "env.min_food_level=15", "--svg", "{d}/x.svg"],
+     ["--svg", "10000", "--steps"])
 case("trace: missing actions", [*TRACE, "--actions", "{d}/absent"], ["absent", "cannot be read"])
 case("trace: actions are a directory", [*TRACE, "--actions", "{d}"], ["cannot be read"])
 

@@ -1,6 +1,7 @@
 // The cumarl program. Everything it does is a call into the library; here are only arguments,
 // the terminal, signals and exit codes.
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,8 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -120,6 +123,28 @@ void settle(const CLI::App& app, Options& o) {
     o.request.shard = i;
     o.request.shards = n;
   }
+}
+
+/// What standard output is to frames. https://no-color.org: an empty NO_COLOR counts as unset.
+cumarl::Screen screen() {
+  const char* const terminal = std::getenv("TERM");
+  if (isatty(STDOUT_FILENO) == 0 || terminal == nullptr || std::strcmp(terminal, "dumb") == 0) {
+    return {};
+  }
+  const char* const no_color = std::getenv("NO_COLOR");
+  winsize size{};
+  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0;
+  return {no_color == nullptr || *no_color == '\0', known ? size.ws_row : 24};
+}
+
+int trace(const cumarl::TraceRequest& request, bool rendered, const std::string* svg) {
+  if (svg != nullptr) {
+    const int64_t frames = cumarl::write_svg(request, *svg, &interrupted);
+    if (!interrupted && !rendered) fmt::print("{}: {} frames\n", *svg, frames);
+  }
+  if (rendered && !interrupted) cumarl::render(request, screen(), std::cout, &interrupted);
+  if (!rendered && svg == nullptr) cumarl::trace(request, std::cout, &interrupted);
+  return interrupted ? kInterrupted : kDone;
 }
 
 /// Fails before any work if results could not be written.
@@ -440,10 +465,11 @@ int dispatch(int argc, char** argv) {
   add_common(*reproduce_app, o);
 
   cumarl::TraceRequest trace_request;
-  std::string policy = "random";
+  std::string svg;
   int64_t trace_seed = 1;
-  bool trace_json = false;
-  auto* trace_app = app.add_subcommand("trace", "play an environment, one JSON line a joint step");
+  bool trace_json = false, rendered = false;
+  auto* trace_app = app.add_subcommand(
+      "trace", "play an environment: one JSON line a joint step, or a gridworld's picture");
   trace_app->add_option("ENV", trace_request.env, "an environment (`cumarl list envs`)")
       ->required();
   trace_app->add_option("--set", trace_request.sets, "env.key=value")
@@ -454,12 +480,22 @@ int dispatch(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   trace_app->add_option("--steps", trace_request.steps, "joint steps")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
-  trace_app->add_option("--policy", policy, "random")->check(CLI::IsMember({"random"}));
+  trace_app->add_option("--policy", trace_request.policy,
+                        "random, or the folder of an experiment with save_tables: its first run's");
   trace_app->add_option("--actions", trace_request.actions_file,
                         "a file: one joint action a line, comma-separated");
   trace_app->add_option("--state", trace_request.state_file,
                         "a file: start from this state, as trace prints it");
-  trace_app->add_flag("--json", trace_json, "JSON lines (always so)");
+  auto* json_flag =
+      trace_app->add_flag("--json", trace_json, "JSON lines (so without --render and --svg)");
+  auto* render_flag =
+      trace_app->add_flag("--render", rendered, "draw the first episode, one frame a joint step")
+          ->excludes(json_flag);
+  auto* svg_option =
+      trace_app->add_option("--svg", svg, "a file: the first episode as an animated SVG picture")
+          ->excludes(json_flag);
+  trace_app->add_option("--fps", trace_request.fps, "frames a second, on a terminal and in --svg")
+      ->check(CLI::Range(1, 60));
 
   std::string game, solution = "nash", objective = "utilitarian";
   std::vector<std::string> game_sets;
@@ -541,8 +577,10 @@ int dispatch(int argc, char** argv) {
   }
   if (*trace_app) {
     trace_request.seed = static_cast<uint64_t>(trace_seed);
-    cumarl::trace(trace_request, std::cout);
-    return kDone;
+    if (trace_app->count("--fps") > 0 && render_flag->empty() && svg_option->empty()) {
+      throw cumarl::ConfigError({.source = "--fps", .why = "needs --render or --svg"});
+    }
+    return trace(trace_request, rendered, svg_option->empty() ? nullptr : &svg);
   }
   if (*solve_app) {
     solve_options.kind = cumarl::parse_concept(solution);

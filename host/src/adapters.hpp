@@ -20,6 +20,14 @@ using EnvSettings = SettingsOf<typename Env::Config, Env>;
 template <class L>
 using LearnerSettings = SettingsOf<typename L::Config, L>;
 
+/// An environment that gives its picture, see docs/add-an-environment.md.
+template <class Env>
+concept Pictured = requires(const typename Env::Params& p, const typename Env::State& s) {
+  Env::rows(p);
+  Env::cols(p);
+  Env::glyph(p, s, 0, 0);
+};
+
 template <class Env>
 class EnvPlayOf final : public EnvPlay {
  public:
@@ -43,6 +51,26 @@ class EnvPlayOf final : public EnvPlay {
     Env::observe(params_, state_, agent, out.data());
     return out;
   }
+  uint32_t observations(int agent) const override { return Env::observations(params_, agent); }
+  uint32_t observation_index(int agent) const override {
+    return Env::observe_index(params_, state_, agent);
+  }
+  Picture picture() const override {
+    Picture out;
+    if constexpr (Pictured<Env>) {
+      out.rows = static_cast<int>(Env::rows(params_));
+      out.cols = static_cast<int>(Env::cols(params_));
+      for (int row = 0; row < out.rows; ++row) {
+        for (int col = 0; col < out.cols; ++col) {
+          out.glyphs.push_back(Env::glyph(params_, state_, row, col));
+          if constexpr (requires { Env::mark(params_, state_, row, col); }) {
+            out.marks.push_back(Env::mark(params_, state_, row, col));
+          }
+        }
+      }
+    }
+    return out;
+  }
 
  private:
   HostArena arena_;
@@ -57,6 +85,7 @@ class EnvModelOf final : public EnvModel {
   std::unique_ptr<Settings> settings() const override {
     return std::make_unique<EnvSettings<Env>>();
   }
+  bool has_picture() const override { return Pictured<Env>; }
   std::unique_ptr<EnvPlay> play(const Settings& settings) const override {
     return std::make_unique<EnvPlayOf<Env>>(static_cast<const EnvSettings<Env>&>(settings).values);
   }

@@ -20,6 +20,14 @@
 
 namespace cumarl {
 
+/// The picture of a gridworld at one moment, cell by cell: [rows][cols], row 0 at the top. No rows:
+/// the environment has no picture.
+struct Picture {
+  int rows = 0, cols = 0;
+  std::vector<Glyph> glyphs;
+  std::vector<char> marks;  ///< a second, small character a cell; empty if the environment has none
+};
+
 /// One environment in play, on the host.
 class EnvPlay {
  public:
@@ -34,6 +42,10 @@ class EnvPlay {
   virtual void state(StateVisitor& v) = 0;
   /// The float observation of an agent.
   virtual std::vector<float> observation(int agent) const = 0;
+  /// The number of table indices of an agent (0: none), and the present one.
+  virtual uint32_t observations(int agent) const = 0;
+  virtual uint32_t observation_index(int agent) const = 0;
+  virtual Picture picture() const = 0;
 };
 
 /// A registered environment.
@@ -42,6 +54,8 @@ class EnvModel {
   virtual ~EnvModel() = default;
   virtual const EnvFacts& facts() const = 0;
   virtual std::unique_ptr<Settings> settings() const = 0;
+  /// Whether EnvPlay::picture() shows something.
+  virtual bool has_picture() const = 0;
   /// Throws ParameterError for settings that do not fit together.
   virtual std::unique_ptr<EnvPlay> play(const Settings& settings) const = 0;
   /// Expected payoffs [joint action][agents] of a game with one table of them, agent 0's action the

@@ -1,15 +1,21 @@
 #include "host/src/trace.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "cumarl/error.hpp"
 #include "host/src/config.hpp"
 #include "host/src/experiment.hpp"
 #include "host/src/model.hpp"
+#include "host/src/plot.hpp"
+#include "host/src/render.hpp"
 
 namespace cumarl {
 namespace {
@@ -134,65 +140,241 @@ Json observations_json(const EnvPlay& play) {
   return all;
 }
 
+/// The environment in play, and what its agents do: a script, learnt tables or random actions.
+class Player {
+ public:
+  explicit Player(const TraceRequest& request) : key_{request.seed, 0}, steps_(request.steps) {
+    Config config = Config::from_text("", "command line");
+    config.set("env.name", {request.env}, "trace " + request.env);
+    for (const std::string& assignment : request.sets) config.set(assignment);
+    const std::string name = config.take_name("env", env_names());
+    for (const EnvModel* one : env_models()) {
+      if (name == one->facts().name) model_ = one;
+    }
+    const auto settings = model_->settings();
+    if (request.policy != "random") read_folder(request.policy, name, *settings);
+    read(config, "env", [&](FieldVisitor& v) { settings->fields(v); });
+    config.reject_unknown({"env"});
+    try {
+      play_ = model_->play(*settings);
+    } catch (const ParameterError& error) {
+      throw config.locate("env", error);
+    }
+    if (request.policy != "random") read_tables(request.policy);
+
+    const auto agents = static_cast<size_t>(play_->agents());
+    actions.resize(agents);
+    rewards.resize(agents);
+    play_->reset(key_, 0);
+    if (!request.state_file.empty()) read_state(request.state_file, *play_);
+    if (!request.actions_file.empty()) {
+      script_ = read_actions(request.actions_file, *play_);
+      steps_ = std::min(steps_, static_cast<int64_t>(script_.size()));
+    }
+  }
+
+  const EnvModel& model() const { return *model_; }
+  EnvPlay& env() { return *play_; }
+  /// How many joint steps there are to play.
+  int64_t steps() const { return steps_; }
+
+  /// Joint step t; leaves what was done and paid in `actions` and `rewards`.
+  Episode step(int64_t t) {
+    const auto now = static_cast<uint64_t>(t);
+    if (!script_.empty()) {
+      actions = script_[static_cast<size_t>(t)];
+    } else if (!tables_.empty()) {
+      choose_best();
+    } else {
+      Rng rng(key_, now, Stream::explore);
+      for (int i = 0; i < play_->agents(); ++i) {
+        actions[static_cast<size_t>(i)] =
+            static_cast<int>(rng.below(static_cast<uint32_t>(play_->actions(i))));
+      }
+    }
+    return play_->step(key_, now, actions, rewards);
+  }
+  /// The next episode, after joint step t ended one.
+  void next_episode(int64_t t) { play_->reset(key_, static_cast<uint64_t>(t) + 1); }
+
+  std::vector<int> actions;
+  std::vector<float> rewards;
+
+ private:
+  /// The environment's settings of a finished experiment.
+  static void read_folder(const std::string& folder, const std::string& name, Settings& settings) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(folder + "/config.toml", ignored)) {
+      throw ConfigError({.source = "--policy " + folder,
+                         .why = "must be \"random\" or the folder of an experiment's results"});
+    }
+    Config config = Config::from_file(folder + "/config.toml");
+    const std::string trained_on = config.take_name("env", env_names());
+    if (trained_on != name) {
+      throw config.error("env.name", "the policies in " + folder + " are not for " + name);
+    }
+    read(config, "env", [&](FieldVisitor& v) { settings.fields(v); });
+  }
+
+  /// The tables of the experiment's first run.
+  void read_tables(const std::string& folder) {
+    TrainedTables trained;
+    try {
+      trained = load_tables(folder);
+    } catch (const IoError& error) {
+      throw ConfigError({.source = "--policy " + folder, .why = error.what()});
+    }
+    size_t entries = 0;
+    for (int i = 0; i < play_->agents(); ++i) {
+      entries += size_t{play_->observations(i)} * static_cast<size_t>(play_->actions(i));
+    }
+    if (trained.runs == 0 || trained.values.size() != trained.runs * entries || entries == 0) {
+      throw ConfigError({.source = "--policy " + folder,
+                         .why = "holds tables of another shape than this environment's"});
+    }
+    tables_.assign(trained.values.begin(),
+                   trained.values.begin() + static_cast<ptrdiff_t>(entries));
+  }
+
+  /// The best entry of everybody's row, the lowest action of equals.
+  void choose_best() {
+    size_t table = 0;
+    for (int i = 0; i < play_->agents(); ++i) {
+      const auto count = static_cast<size_t>(play_->actions(i));
+      const auto row =
+          tables_.begin() + static_cast<ptrdiff_t>(table + play_->observation_index(i) * count);
+      const auto best = std::max_element(row, row + static_cast<ptrdiff_t>(count));
+      actions[static_cast<size_t>(i)] = static_cast<int>(best - row);
+      table += play_->observations(i) * count;
+    }
+  }
+
+  RunKey key_;
+  int64_t steps_;
+  const EnvModel* model_ = nullptr;
+  std::unique_ptr<EnvPlay> play_;
+  std::vector<std::vector<int>> script_;
+  std::vector<double> tables_;  // [agents][observations][actions]
+};
+
+bool stopped(const InterruptFlag* interrupt) { return interrupt != nullptr && *interrupt; }
+
+/// Refuses an environment without a picture.
+void expect_picture(const TraceRequest& request, const EnvModel& model) {
+  if (model.has_picture()) return;
+  std::string names;
+  for (const EnvModel* one : env_models()) {
+    if (one->has_picture()) names += (names.empty() ? "" : ", ") + std::string(one->facts().name);
+  }
+  throw ConfigError(
+      {.source = "trace " + request.env,
+       .why = "has no picture; environments with one: " + (names.empty() ? "none" : names)});
+}
+
+Cast cast_of(Player& player) {
+  const EnvFacts& facts = player.model().facts();
+  int most = 0;
+  for (int i = 0; i < player.env().agents(); ++i) most = std::max(most, player.env().actions(i));
+  return {facts.name, player.env().agents(), action_names(facts.actions, most)};
+}
+
+/// Plays one episode and shows each frame, until `show` says false.
+void play_episode(Player& player, const std::function<bool(Frame)>& show) {
+  bool on = show({-1, player.env().picture(), {}, {}});
+  for (int64_t t = 0; on && t < player.steps(); ++t) {
+    const Episode episode = player.step(t);
+    on = show({t, player.env().picture(), player.actions, player.rewards}) &&
+         episode == Episode::goes_on;
+  }
+}
+
 }  // namespace
 
-void trace(const TraceRequest& request, std::ostream& out) {
-  Config config = Config::from_text("", "command line");
-  config.set("env.name", {request.env}, "trace " + request.env);
-  for (const std::string& assignment : request.sets) config.set(assignment);
-  const std::string name = config.take_name("env", env_names());
-  const EnvModel* model = nullptr;
-  for (const EnvModel* one : env_models()) {
-    if (name == one->facts().name) model = one;
-  }
-  const auto settings = model->settings();
-  read(config, "env", [&](FieldVisitor& v) { settings->fields(v); });
-  config.reject_unknown({"env"});
-  std::unique_ptr<EnvPlay> play;
-  try {
-    play = model->play(*settings);
-  } catch (const ParameterError& error) {
-    throw config.locate("env", error);
-  }
-
-  const RunKey key{request.seed, 0};
-  play->reset(key, 0);
-  if (!request.state_file.empty()) read_state(request.state_file, *play);
-  std::vector<std::vector<int>> script;
-  if (!request.actions_file.empty()) script = read_actions(request.actions_file, *play);
-  const int64_t steps = request.actions_file.empty()
-                            ? request.steps
-                            : std::min(request.steps, static_cast<int64_t>(script.size()));
-
-  out << Json{{"t", 0}, {"state", state_json(*play)}, {"observations", observations_json(*play)}}
+void trace(const TraceRequest& request, std::ostream& out, const InterruptFlag* interrupt) {
+  Player player(request);
+  EnvPlay& play = player.env();
+  out << Json{{"t", 0}, {"state", state_json(play)}, {"observations", observations_json(play)}}
              .dump()
       << '\n';
-  std::vector<float> rewards(static_cast<size_t>(play->agents()));
-  std::vector<int> actions(static_cast<size_t>(play->agents()));
-  for (int64_t t = 0; t < steps; ++t) {
-    const auto now = static_cast<uint64_t>(t);
-    if (script.empty()) {
-      Rng rng(key, now, Stream::explore);
-      for (int i = 0; i < play->agents(); ++i) {
-        actions[static_cast<size_t>(i)] =
-            static_cast<int>(rng.below(static_cast<uint32_t>(play->actions(i))));
-      }
-    } else {
-      actions = script[static_cast<size_t>(t)];
-    }
-    const Episode episode = play->step(key, now, actions, rewards);
+  for (int64_t t = 0; t < player.steps() && !stopped(interrupt); ++t) {
+    const Episode episode = player.step(t);
     Json line{{"t", t},
-              {"actions", actions},
-              {"rewards", rewards},
+              {"actions", player.actions},
+              {"rewards", player.rewards},
               {"done", episode != Episode::goes_on},
-              {"state", state_json(*play)},
-              {"observations", observations_json(*play)}};
+              {"state", state_json(play)},
+              {"observations", observations_json(play)}};
     if (episode != Episode::goes_on) {
-      play->reset(key, now + 1);
-      line["next_state"] = state_json(*play);
+      player.next_episode(t);
+      line["next_state"] = state_json(play);
     }
     out << line.dump() << '\n';
   }
+}
+
+void render(const TraceRequest& request, const Screen& screen, std::ostream& out,
+            const InterruptFlag* interrupt) {
+  Player player(request);
+  expect_picture(request, player.model());
+  const Cast cast = cast_of(player);
+  const auto frame_time = std::chrono::duration<double>(1.0 / request.fps);
+  const auto begin = std::chrono::steady_clock::now();
+  int64_t frames = 0;
+  play_episode(player, [&](const Frame& frame) {
+    const std::string text = to_text(cast, frame, screen.color);
+    const auto lines = std::count(text.begin(), text.end(), '\n');
+    if (frames > 0) {
+      if (lines < screen.rows) {
+        out << "\033[" << lines << 'A';
+      } else {
+        out << '\n';
+      }
+    }
+    for (const char c : text) {
+      if (c == '\n' && screen.rows > 0) out << "\033[K";
+      out << c;
+    }
+    out.flush();
+    ++frames;
+    while (screen.rows > 0 && !stopped(interrupt)) {
+      const auto left =
+          begin + frame_time * static_cast<double>(frames) - std::chrono::steady_clock::now();
+      if (left <= std::chrono::seconds(0)) break;
+      std::this_thread::sleep_for(
+          std::min<std::chrono::duration<double>>(left, std::chrono::milliseconds(50)));
+    }
+    return out.good() && !stopped(interrupt);
+  });
+}
+
+int64_t write_svg(const TraceRequest& request, const std::string& path,
+                  const InterruptFlag* interrupt) {
+  namespace fs = std::filesystem;
+  const std::string option = "--svg " + path;
+  std::error_code error;
+  if (path.empty() || path.back() == '/' || fs::is_directory(path, error))
+    throw ConfigError({.source = option, .why = "must be a file, not a folder"});
+  Player player(request);
+  expect_picture(request, player.model());
+  std::vector<Frame> frames;
+  play_episode(player, [&](Frame frame) {
+    if (frame.t >= kMostSvgSteps) {
+      throw ConfigError({.source = option,
+                         .why = "the episode is longer than the " + std::to_string(kMostSvgSteps) +
+                                " joint steps of a picture; ask for fewer with --steps"});
+    }
+    frames.push_back(std::move(frame));
+    return !stopped(interrupt);
+  });
+  if (stopped(interrupt)) return 0;
+  try {
+    write_picture(to_svg(cast_of(player), frames, request.fps), path);
+  } catch (const IoError& failure) {
+    fs::remove(path + ".partial", error);
+    throw ConfigError(
+        {.source = option, .why = std::string("cannot be written: ") + failure.what()});
+  }
+  return static_cast<int64_t>(frames.size());
 }
 
 }  // namespace cumarl

@@ -1,11 +1,13 @@
 /// \file
-/// `cumarl trace`: plays an environment and prints every transition as a JSON line.
+/// `cumarl trace`: plays an environment and prints every transition as a JSON line, or draws it.
 #pragma once
 
 #include <cstdint>
 #include <ostream>
 #include <string>
 #include <vector>
+
+#include "cumarl/runner.hpp"
 
 namespace cumarl {
 
@@ -14,13 +16,40 @@ struct TraceRequest {
   std::vector<std::string> sets;  ///< "env.key=value"
   uint64_t seed = 1;
   int64_t steps = 100;
-  std::string actions_file;  ///< one joint action a line, comma-separated; "": random play
+  std::string actions_file;  ///< one joint action a line, comma-separated; "": the policy's
   std::string state_file;    ///< a state as printed; "": a drawn one
+  /// "random", or the folder of an experiment that saved its tables: the environment is then the
+  /// one of its config.toml (with `sets` over it), and all agents play the best action of their row
+  /// in the tables of its first run, the lowest of equals.
+  std::string policy = "random";
+  int fps = 4;  ///< frames a second
 };
+
+/// Where frames are printed.
+struct Screen {
+  bool color = false;
+  int rows = 0;  ///< lines of the terminal; 0: it is none, frames come one after another, at once
+};
+
+/// The longest episode that write_svg() draws.
+inline constexpr int64_t kMostSvgSteps = 10'000;
 
 /// The first line holds the initial state and observations, then comes one line a joint step.
 /// After the end of an episode the next one begins: that line's "next_state" is its first state.
-/// Errors: ConfigError, IoError.
-void trace(const TraceRequest& request, std::ostream& out);
+/// Ends early when `interrupt` is set. Throws ConfigError.
+void trace(const TraceRequest& request, std::ostream& out,
+           const InterruptFlag* interrupt = nullptr);
+
+/// Draws the first episode, or its first request.steps joint steps: one frame for its beginning and
+/// one a joint step, `fps` a second and each over the last where it is a terminal with room for it.
+/// Throws ConfigError, also for an environment without a picture.
+void render(const TraceRequest& request, const Screen& screen, std::ostream& out,
+            const InterruptFlag* interrupt = nullptr);
+
+/// Writes the same frames to an SVG file, see to_svg() in render.hpp; the number of them, or 0 where
+/// `interrupt` was set and nothing is written. Throws ConfigError, also for a file that cannot be
+/// written; then there is none.
+int64_t write_svg(const TraceRequest& request, const std::string& path,
+                  const InterruptFlag* interrupt = nullptr);
 
 }  // namespace cumarl
