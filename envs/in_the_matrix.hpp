@@ -63,7 +63,7 @@ struct InTheMatrixGame {
       "the grid (resources by kind; self, other; its direction relative to the own one; whether it "
       "is ready; frozen time) and own holdings, own direction, own frozen time, holdings of the "
       "agent last played with while frozen, whether the row player in asymmetric games",
-      "size = [3, 4]\ncapacity = 1\nfreeze = 1"};
+      "size = [3, 4]\ncapacity = 1\nfreeze = 1\nsight = 1"};
   static constexpr int kMaxAgents = 8;
   static constexpr int kActions = 5;
   static constexpr int kMaxSteps = 152;

@@ -41,7 +41,7 @@ struct OvercookedGame {
       "onion, "
       "dish and soup lying or held there, self, the other facing north, east, south, west; own "
       "heading; onion, dish, soup held; table index: the same as one number",
-      "counters = false"};
+      "counters = false\nsight = 1"};
   static constexpr int kMaxAgents = 2;
   static constexpr int kActions = 6;
   static constexpr int kMaxSteps = 400;

@@ -14,8 +14,15 @@
 #include <type_traits>
 #include <vector>
 
+#include "envs/box_pushing.hpp"
+#include "envs/cleanup.hpp"
+#include "envs/coin_game.hpp"
+#include "envs/harvest.hpp"
+#include "envs/in_the_matrix.hpp"
 #include "envs/meeting.hpp"
+#include "envs/overcooked.hpp"
 #include "envs/predator_prey.hpp"
+#include "envs/switch.hpp"
 #include "kernels/rollout/rollout.hpp"
 
 namespace {
@@ -150,7 +157,9 @@ class EveryGridworld : public testing::Test {
 };
 
 // A game joins by a word here and its header above.
-using Games = testing::Types<PredatorPreyGame, MeetingGame>;
+using Games =
+    testing::Types<PredatorPreyGame, MeetingGame, CoinGameRules, SwitchGame, InTheMatrixGame,
+                   HarvestGame, CleanupGame, OvercookedGame, BoxPushingGame>;
 TYPED_TEST_SUITE(EveryGridworld, Games);
 
 TYPED_TEST(EveryGridworld, RandomPlayStaysWithinWhatIsPromised) {

@@ -128,8 +128,8 @@ TEST_P(EveryPair, SeedsAndRunsDiffer) {
     const Result one = Runner(request).run();
     request.seed = 2;
     const std::string other = Runner(request).run().result_hash;
-    // policy learners may be deterministic
-    if (*pair.table() != '\0' || std::string_view(pair.learner().name) == "random") {
+    // others may be deterministic, or judged by strategies that no seed changes
+    if (*pair.table() != '\0') {
       EXPECT_NE(other, one.result_hash);
     }
     for (const auto& [name, s] : one.cells[0].metrics) {
@@ -257,9 +257,10 @@ TEST_P(EveryEnv, ResetsAndRewardsVary) {
   for (uint64_t run = 0; run < 50; ++run) {
     const RunKey key{1, run};
     play_->reset(key, 0);
-    for (uint64_t t = 0; t < 40; ++t) {
+    // some games pay random play once in thousands of steps
+    for (uint64_t t = 0; t < 40 || (t < 4000 && rewards.size() < 2); ++t) {
       const Episode episode = random_step(key, t);
-      states.insert(state());
+      if (t < 40) states.insert(state());
       for (const float r : rewards_) {
         EXPECT_TRUE(std::isfinite(r));
         rewards.insert(r);
