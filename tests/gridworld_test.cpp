@@ -640,7 +640,7 @@ TEST(PredatorPrey, EachPreyPaysInTurn) {
   EXPECT_EQ(three.rewards, Floats(4, -0.01F - 0.5F)) << "two of three";
 }
 
-/// Turned by mirrors and by renaming agents who do not get in each other's way, play stays the same.
+/// Mirrored and transposed, play stays the same; and agents look the same by any number.
 TEST(PredatorPrey, MirrorsTransposesAndNames) {
   struct Symmetry {
     std::array<int, 5> action;
@@ -900,6 +900,29 @@ TEST(PredatorPrey, PreyMovesAsDrawn) {
     const double p = cell == std::vector<int64_t>{3, 2} ? 0.3 : 0.175;
     EXPECT_NEAR(count, p * kDraws, 5 * std::sqrt(p * (1 - p) * kDraws));
   }
+  // Beside a hunter, chances by hand: (2, 2) with hunters on (2, 1) and (1, 3) rejects to stay, to
+  // go north and to go east, .65 in all; west is taken, so it stays; south is free:
+  // .175 (1 + .65 + ... + .65^4). In the corner (0, 0) with a hunter on (0, 1) only staying is
+  // rejected; north and west are off the grid and count: .175 (1 + .3 + ... + .3^4).
+  const auto goes_south = [&](const Words& words) {
+    const std::vector<int64_t> from = words.at("prey");
+    int south = 0;
+    for (uint64_t run = 0; run < kDraws; ++run) {
+      play.set(words);
+      play.step({kNone, kNone}, {5, run});
+      const std::vector<int64_t> to = play.words().at("prey");
+      if (to != from) {
+        EXPECT_EQ(to, (std::vector<int64_t>{from[0] + 1, from[1]}));
+        ++south;
+      }
+    }
+    return south;
+  };
+  const double open = 0.44198546875, corner_move = 0.2493925;
+  EXPECT_NEAR(goes_south({{"hunters", {2, 1, 1, 3}}, {"prey", {2, 2}}, {"step", {0}}}),
+              open * kDraws, 5 * std::sqrt(open * (1 - open) * kDraws));
+  EXPECT_NEAR(goes_south({{"hunters", {0, 1, 4, 4}}, {"prey", {0, 0}}, {"step", {0}}}),
+              corner_move * kDraws, 5 * std::sqrt(corner_move * (1 - corner_move) * kDraws));
   // On the 15 x 15 grid cells wrap into the next row's byte: nobody may slip through.
   PredatorPrey::Config wide;
   wide.game.size = {15, 15};
