@@ -330,6 +330,12 @@ TEST(Warehouse, Transfers) {
   EXPECT_EQ(stock.rewards[1], 400 + 25 * 6);
   EXPECT_EQ(stock.rewards[2], 400 + 5 * 6 - 5);
   EXPECT_EQ(stock.words()["inventory"], (std::vector<int64_t>{0, 0, 5'000'000}));
+  // 1 sells nothing, and gets 10 from 2 before it gets 25 from 0; 5 stay short
+  stock.set({{"inventory", {65'000'000, 0, 50'000'000}}});
+  stock.step_real({0, 0, 0});
+  EXPECT_EQ(stock.rewards[0], 400 + 25 * 6);
+  EXPECT_EQ(stock.rewards[1], 35 * 4 - 5 * 2);
+  EXPECT_EQ(stock.rewards[2], 400 + 10 * 6);
   const auto measures = stock.evaluate([](auto&, auto&, int) { return 40.0; });
   EXPECT_EQ(measures.values.count("regret"), 0U);
   config.reward.value = 1;
