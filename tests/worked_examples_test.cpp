@@ -14,6 +14,20 @@ namespace {
 using namespace cumarl;
 using namespace cumarl::test;
 
+TEST(MarketTools, MillionthsAndGrids) {
+  EXPECT_EQ(to_millionths(1.6e-6), 2);
+  EXPECT_EQ(to_millionths(1.4e-6), 1);
+  EXPECT_EQ(to_millionths(-1.6e-6), -2);
+  EXPECT_EQ(to_millionths(-1.4e-6), -1);
+  EXPECT_EQ(from_millionths(-2'500'000), -2.5);
+  EXPECT_EQ(clipped(std::nan(""), 1, 2), 1);
+  EXPECT_EQ(grid_value(2, 10, 5, 3), 8);
+  EXPECT_EQ(grid_value(2, 10, 1, 0), 2);
+  EXPECT_EQ(grid_index(2, 10, 5, 6.9), 2);
+  EXPECT_EQ(grid_index(2, 10, 5, 7), 3);
+  EXPECT_EQ(grid_index(2, 10, 5, 99), 4);
+}
+
 using Stores = World<ThreeStores>;
 
 TEST(ThreeStores, Contract) {
