@@ -354,6 +354,8 @@ struct RepeatedGame {
     kExpectedReturn,
     kEmpirical,
     kAveragePolicy,
+    kEmpiricalMarginals,
+    kAverageMarginals,
     kAverageReturn,
     kRegret
   };
@@ -368,6 +370,16 @@ struct RepeatedGame {
     }
   }
   CUMARL_HD static Judgement judge(const Params& p, const double* profile);
+  /// Mean |difference| of a probability between a profile and a known equilibrium.
+  CUMARL_HD static double profile_distance(const Params& p, const double* profile,
+                                           int equilibrium) {
+    double apart = 0;
+    for (int k = 0; k < p.profile; ++k) {
+      const double d = profile[k] - p.equilibrium[equilibrium * p.profile + k];
+      apart += d < 0 ? -d : d;
+    }
+    return apart / p.profile;
+  }
   /// The run's tally; null where it keeps none. A policy without a run need not know the word.
   template <class Policy>
   CUMARL_HD static double* tally_of(const Policy& policy) {

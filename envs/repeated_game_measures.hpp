@@ -261,12 +261,7 @@ CUMARL_HD auto RepeatedGame<Stage>::judge(const Params& p, const double* profile
   expected_payoffs(game, profile, out.payoff);
   out.nash_conv = nash_gap(game, profile).nash_conv;
   for (int e = 0; e < p.equilibria; ++e) {
-    double apart = 0;
-    for (int k = 0; k < p.profile; ++k) {
-      const double d = profile[k] - p.equilibrium[e * p.profile + k];
-      apart += d < 0 ? -d : d;
-    }
-    apart /= p.profile;
+    const double apart = profile_distance(p, profile, e);
     if (e > 0 && !(apart < out.distance)) continue;
     out.distance = apart;
     out.nearest = e;
@@ -301,13 +296,26 @@ CUMARL_HD void RepeatedGame<Stage>::take_measures(const Params& p, const Judgeme
     return sum / n;
   };
   for (int k = kExpectedReturn; k <= kAverageReturn; ++k) out[k] = 0;
+  if (p.equilibria == 0) return;
+  const auto frequencies = [&](const double* sums, double* profile) {
+    joint_marginals(game, sums, profile);
+    for (int k = 0; k < p.profile && steps > 0; ++k) profile[k] /= steps;
+  };
+  double played[2 * kMaxSupport];  // equilibria are known of no larger games
+  double policy[2 * kMaxSupport];
+  frequencies(seen.played, played);
+  frequencies(seen.policy, policy);
   for (int e = 0; e < p.equilibria; ++e) {
     const double* equilibrium = p.equilibrium + e * p.profile;
     double value[kMaxAgents] = {};
     expected_payoffs(game, equilibrium, value);
-    const double distance[] = {
-        apart(now.payoff, value), joint_distance(game, seen.played, steps, equilibrium),
-        joint_distance(game, seen.policy, steps, equilibrium), apart(average, value)};
+    const double distance[kAverageReturn - kExpectedReturn + 1] = {
+        apart(now.payoff, value),
+        joint_distance(game, seen.played, steps, equilibrium),
+        joint_distance(game, seen.policy, steps, equilibrium),
+        profile_distance(p, played, e),
+        profile_distance(p, policy, e),
+        apart(average, value)};
     for (int k = kExpectedReturn; k <= kAverageReturn; ++k) {
       const double d = distance[k - kExpectedReturn];
       out[k] = e == 0 || d < out[k] ? d : out[k];
@@ -355,6 +363,8 @@ CUMARL_HD void RepeatedGame<Stage>::report_measures(const Params& p, const doubl
     sink.metric("expected_return_distance", measured[kExpectedReturn]);
     sink.metric("empirical_distance", measured[kEmpirical]);
     sink.metric("average_policy_distance", measured[kAveragePolicy]);
+    sink.metric("empirical_marginal_distance", measured[kEmpiricalMarginals]);
+    sink.metric("average_marginal_distance", measured[kAverageMarginals]);
     sink.metric("average_return_distance", measured[kAverageReturn]);
   }
   for (int i = 0; i < n; ++i) sink.metric("regret", measured[kRegret + i], i);
@@ -465,6 +475,8 @@ CUMARL_HD void RepeatedGame<Stage>::evaluate_strategies(const Params& p, const S
     report_curve("expected_return_distance_over_time", kExpectedReturn);
     report_curve("empirical_distance_over_time", kEmpirical);
     report_curve("average_policy_distance_over_time", kAveragePolicy);
+    report_curve("empirical_marginal_distance_over_time", kEmpiricalMarginals);
+    report_curve("average_marginal_distance_over_time", kAverageMarginals);
     report_curve("average_return_distance_over_time", kAverageReturn);
   }
   const char* const regret[] = {"regret_over_time_agent0", "regret_over_time_agent1",
