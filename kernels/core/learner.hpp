@@ -123,7 +123,7 @@ struct Transition {
   int agents;
   Episode episode;
   uint64_t t;  ///< the joint step this was
-  RunKey key;  ///< for draws of its own: Rng(key, t, Stream::learn, 16 * agent), agents 0 to 254
+  RunKey key;  ///< for draws of its own: see own_word
   /// The strategies that were played, [agents][kStrategyPitch], for Sees::game learners in games of
   /// up to kStrategyPitch actions and agents; else null.
   const double* strategies;
