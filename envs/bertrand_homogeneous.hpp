@@ -23,7 +23,8 @@ struct BertrandHomogeneous {
                                    "Asker, Fershtman, Pakes, NBER working paper 28535, 2021",
                                    Family::market,
                                    "position on the price grid, 0 the lowest price",
-                                   "nothing"};
+                                   "nothing",
+                                   "prices = 5"};
   static constexpr int kMaxAgents = 10;
   static constexpr bool kSharedObservation = true;
 

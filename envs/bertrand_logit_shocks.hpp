@@ -28,7 +28,8 @@ struct BertrandShocksStage {
       "Calvano, Calzolari, Denicolo, Pastorello, AER 2020, online appendix A8",
       Family::pricing,
       "position on the price grid, 0 the lowest price",
-      "all firms' prices of the last `memory` periods"};
+      "all firms' prices of the last `memory` periods",
+      "prices = 5"};
   static constexpr int kMaxPlayers = 6;
   static constexpr int kMaxLevels = 16;
   static constexpr int kDefaultMemory = 1;

@@ -33,7 +33,8 @@ struct CournotShocks {
       "Green and Porter, Econometrica 1984; Calvano et al., IJIO 2021",
       Family::market,
       "position on the grid of quantities from the top: 0 the highest quantity",
-      "last period's price as a position on the grid of prices, 0 the lowest; or all quantities"};
+      "last period's price as a position on the grid of prices, 0 the lowest; or all quantities",
+      "quantities = 4"};
   static constexpr int kMaxAgents = 4;
   static constexpr int kMaxDemands = 16;
   static constexpr bool kSharedObservation = true;

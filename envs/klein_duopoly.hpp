@@ -56,6 +56,8 @@ struct KleinDuopoly {
   CUMARL_HD static uint32_t observe_index(const Params& p, const State& s, int agent) {
     return static_cast<uint32_t>(agent == s.mover ? s.price[1 - agent] : p.intervals + 1);
   }
+  /// Host: the observation of a firm whose turn it is not.
+  static int64_t waiting_observation(const Params& p, int) { return int64_t{p.intervals} + 1; }
   CUMARL_HD static int features(const Params&, int) { return 2; }
   /// Whether it is the firm's turn, and the other's price from 0 to 1 (else 0).
   CUMARL_HD static void observe(const Params& p, const State& s, int agent, float* out) {

@@ -28,7 +28,8 @@ struct SinghVivesStage {
       "Singh and Vives, RAND 1984; Calvano et al., AER 2020, online appendix A14",
       Family::pricing,
       "position on the price grid, 0 the lowest price",
-      "both firms' prices of the last `memory` periods"};
+      "both firms' prices of the last `memory` periods",
+      "prices = 5"};
   static constexpr int kMaxPlayers = 2;
   static constexpr int kDefaultMemory = 1;
   static constexpr const char* kSizeKey = "prices";
