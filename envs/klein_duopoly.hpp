@@ -106,7 +106,7 @@ struct KleinDuopoly {
   /// algorithm); stochastic ones are played for `evaluation.steps` periods. Reported are means over
   /// that path: a firm's profit a period (`mean_profit`), the lower of both prices (`market_price`),
   /// each firm's price (`mean_price`). And for deterministic policies: the length of the cycle;
-  /// `optimality`, the firms' mean of the discounted profit that a firm earns from the path's first own
+  /// `optimality`, the discounted profit that a firm earns from the path's first own
   /// move on, as a share of what the best response to the other's policy would earn (Gamma of eq. (8),
   /// by policies instead of learned values); whether that is 1 up to 1e-5 for both, a Nash
   /// equilibrium (`nash_on_path`); whether it is one in which both charge the monopoly price all the
@@ -174,6 +174,7 @@ struct KleinDuopoly {
     for (int i = 0; i < kMaxAgents; ++i) {
       const int32_t seen = start.mover == i ? start.price[1 - i] : reply[1 - i][start.price[i]];
       const double share = optimality(p, reply[i], reply[1 - i], seen, policy.discount(i));
+      sink.metric("optimality", share, i);
       gamma += share / kMaxAgents;
       nash = nash && share > 1 - 1e-5;
     }
