@@ -12,11 +12,10 @@
 namespace cumarl::inline CUMARL_VARIANT {
 
 /// Firms set prices at the same time, from one grid. The firms with the lowest price share a demand
-/// of 1, if that price is not above the buyers' reservation value; the others sell nothing. Profit is
-/// (p - c) times what is sold. Nobody remembers anything: there is one observation.
+/// of 1, if that price is not above the buyers' reservation value; the others sell nothing. Profit
+/// is (p - c) times what is sold. Nobody remembers anything: there is one observation.
 /// Source: Bertrand 1883; as a market of Q-learners: Asker, Fershtman, Pakes, "Artificial
-/// intelligence and pricing: the impact of algorithm design", NBER working paper 28535, 2021, section
-/// 4, and AEA Papers and Proceedings 112, 2022. Deviation: none.
+/// intelligence and pricing: the impact of algorithm design", NBER working paper 28535, 2021, and AEA Papers and Proceedings 112, 2022. Deviation: none.
 struct BertrandHomogeneous {
   static constexpr EnvFacts kFacts{"bertrand_homogeneous",
                                    "Repeated price competition with a homogeneous good",
@@ -106,8 +105,9 @@ struct BertrandHomogeneous {
     s.lowest = static_cast<int32_t>(lowest);
   }
 
-  /// The learned policies play `evaluation.steps` periods, or one if they are deterministic. Reported
-  /// are means: of the lowest price (`market_price`), and of all and each firm's price and profit.
+  /// The learned policies play `evaluation.steps` periods, or one if they are deterministic.
+  /// Reported are means: of the lowest price (`market_price`), and of all and each firm's price and
+  /// profit.
   template <class Policy, class Facts, class Sink>
   CUMARL_HD static void evaluate(const Params& p, const State& last, const Policy& policy,
                                  const Facts& facts, Sink& sink) {

@@ -15,8 +15,8 @@ namespace cumarl::inline CUMARL_VARIANT {
 
 /// The market of bertrand_logit, but a_0, the attraction of the outside good, is drawn anew each
 /// period, independently and uniformly, from a list. Firms set prices before they could know it and
-/// are paid at the a_0 that was drawn. All firms have one grid, from p - xi (P - p) to P + xi (P - p),
-/// where p is the lowest one-shot Nash price over all a_0 and firms, and P the highest
+/// are paid at the a_0 that was drawn. All firms have one grid, from p - xi (P - p) to P + xi (P -
+/// p), where p is the lowest one-shot Nash price over all a_0 and firms, and P the highest
 /// joint-monopoly price. The profit gain compares expected profits with the means over a_0 of the
 /// profits in that a_0's own Nash and monopoly.
 /// Source: Calvano, Calzolari, Denicolo, Pastorello, AER 110(10), 2020, online appendix, table A8,

@@ -14,18 +14,18 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// n firms without costs choose quantities q_i at the same time, from one equally spaced grid. Then a
-/// demand d is drawn, independently and uniformly, from a list; the price is max(0, d - sum q), and
-/// profit the price times q_i. With monitoring = "price" everybody sees last period's price only, so
-/// that a low one may come from a rival or from low demand; with "quantities" everybody sees last
-/// period's quantities. The demands have to be whole steps of the grid apart, so that all prices lie on
-/// one grid of that step, and with monitoring = "price" no price may be below 0.
-/// The profit gain compares expected profits (pi) with those of the one-shot Nash equilibrium at mean
-/// demand D, q = D / (n + 1), and of the greatest joint profit, q = D / 2n.
-/// Source: Green and Porter, Econometrica 52(1), 1984; as a market of Q-learners: Calvano, Calzolari,
-/// Denicolo, Pastorello, "Algorithmic collusion with imperfect monitoring", International Journal of
-/// Industrial Organization 79, 2021. Deviation: none. Action 0 is the highest quantity, so that ties go
-/// to it, as there.
+/// n firms without costs choose quantities q_i at the same time, from one equally spaced grid. Then
+/// a demand d is drawn, independently and uniformly, from a list; the price is max(0, d - sum q),
+/// and profit the price times q_i. With monitoring = "price" everybody sees last period's price
+/// only, so that a low one may come from a rival or from low demand; with "quantities" everybody
+/// sees last period's quantities. The demands have to be whole steps of the grid apart, so that all
+/// prices lie on one grid of that step, and with monitoring = "price" no price may be below 0.
+/// The profit gain compares expected profits (pi) with those of the one-shot Nash equilibrium at
+/// mean demand D, q = D / (n + 1), and of the greatest joint profit, q = D / 2n.
+/// Source: Green and Porter, Econometrica 52(1), 1984; as a market of Q-learners: Calvano,
+/// Calzolari, Denicolo, Pastorello, "Algorithmic collusion with imperfect monitoring",
+/// International Journal of Industrial Organization 79, 2021. Deviation: none. Action 0 is the
+/// highest quantity, so that ties go to it, as there.
 struct CournotShocks {
   static constexpr EnvFacts kFacts{
       "cournot_shocks",
@@ -75,8 +75,8 @@ struct CournotShocks {
     double collusive_profit;
   };
 
-  /// Throws ParameterError for demands that are not whole steps apart or too low for the quantities,
-  /// and for too many observations.
+  /// Throws ParameterError for demands that are not whole steps apart or too low for the
+  /// quantities, and for too many observations.
   static Params make(const Config& c, Arena&) {
     if (c.demand.empty() || c.demand.size() > size_t{kMaxDemands}) {
       throw ParameterError("demand", "from 1 to 16 values");
@@ -182,8 +182,8 @@ struct CournotShocks {
   }
 
   /// Q0 = own expected profit against rivals who choose uniformly, for ever, [actions]. `host` was
-  /// made with a HostArena. Throws ParameterError for other kinds of initial values. Source: Calvano
-  /// et al. 2021, footnote 12.
+  /// made with a HostArena. Throws ParameterError for other kinds of initial values. Source:
+  /// Calvano et al. 2021, footnote 12.
   static std::vector<double> initial_values(const Params& host, const AgentSpec& spec,
                                             double gamma) {
     if (spec.init.kind.value != static_cast<int>(InitKind::expected)) {

@@ -14,11 +14,11 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// A joint step is a period. In it one firm, the mover, sets its price; the other's stands from the
 /// period before, and its action is ignored. Then both are paid: buyers want 1 - p, all from the
 /// cheaper firm, half from each at equal prices; there are no costs. Then the other firm is the
-/// mover. Prices are the fractions 0, 1/k, ..., 1 of k intervals. The mover sees the other's price; the
-/// other sees only that it is not its turn, as the last observation index.
+/// mover. Prices are the fractions 0, 1/k, ..., 1 of k intervals. The mover sees the other's price;
+/// the other sees only that it is not its turn, as the last observation index.
 /// A run starts with two prices drawn uniformly, and agent 0 moves.
-/// Source: Maskin and Tirole, Econometrica 56(3), 1988; as a market of Q-learners: Klein, RAND Journal
-/// of Economics 52(3), 2021, section 3, whose learner is turn_q. Deviation: none.
+/// Source: Maskin and Tirole, Econometrica 56(3), 1988; as a market of Q-learners: Klein, RAND
+/// Journal of Economics 52(3), 2021, whose learner is turn_q. Deviation: none.
 struct KleinDuopoly {
   static constexpr EnvFacts kFacts{
       "klein_duopoly",
@@ -104,13 +104,13 @@ struct KleinDuopoly {
 
   /// The greedy policies are followed from the run's last state to their limit cycle (Brent's
   /// algorithm); stochastic ones are played for `evaluation.steps` periods. Reported are means over
-  /// that path: a firm's profit a period (`mean_profit`), the lower of both prices (`market_price`),
-  /// each firm's price (`mean_price`). And for deterministic policies: the length of the cycle;
-  /// `optimality`, the discounted profit that a firm earns from the path's first own
-  /// move on, as a share of what the best response to the other's policy would earn (Gamma of eq. (8),
-  /// by policies instead of learned values); whether that is 1 up to 1e-5 for both, a Nash
-  /// equilibrium (`nash_on_path`); whether it is one in which both charge the monopoly price all the
-  /// time (`joint_maximum_nash`); whether both firms earn the same (`equal_profits`).
+  /// that path: a firm's profit a period (`mean_profit`), the lower of both prices
+  /// (`market_price`), each firm's price (`mean_price`). And for deterministic policies: the length
+  /// of the cycle; `optimality`, the discounted profit that a firm earns from the path's first own
+  /// move on, as a share of what the best response to the other's policy would earn (Gamma of eq.
+  /// (8), by policies instead of learned values); whether that is 1 up to 1e-5 for both, a Nash
+  /// equilibrium (`nash_on_path`); whether it is one in which both charge the monopoly price all
+  /// the time (`joint_maximum_nash`); whether both firms earn the same (`equal_profits`).
   template <class Policy, class Facts, class Sink>
   CUMARL_HD static void evaluate(const Params& p, const State& last, const Policy& policy,
                                  const Facts& facts, Sink& sink) {
@@ -203,9 +203,9 @@ struct KleinDuopoly {
     s.mover = 1 - s.mover;
   }
 
-  /// What policy `own` is worth at a move against the price `seen`, as a share of the best response to
-  /// `rival`; both policies map the other's price to a reply. Value iteration from 0, until nothing
-  /// grows by more than 1e-12.
+  /// What policy `own` is worth at a move against the price `seen`, as a share of the best response
+  /// to `rival`; both policies map the other's price to a reply. Value iteration from 0, until
+  /// nothing grows by more than 1e-12.
   CUMARL_HD static double optimality(const Params& p, const int32_t* own, const int32_t* rival,
                                      int32_t seen, double discount) {
     const auto earned = [&](int32_t mine, int32_t other) {  // until the next own move

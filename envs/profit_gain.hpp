@@ -6,9 +6,9 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// Reports profit gain Delta = (pi - piN) / (piM - piN), of the firms' mean profits, and a firm at a
-/// time; mean price and profit. `path` holds averages a firm over a limit cycle; `nash_profit` and
-/// `monopoly_profit` are of one period, [firms]. Source: Calvano et al., AER 2020, eq. (9).
+/// Reports profit gain Delta = (pi - piN) / (piM - piN), of the firms' mean profits, and a firm at
+/// a time; mean price and profit. `path` holds averages a firm over a limit cycle; `nash_profit`
+/// and `monopoly_profit` are of one period, [firms]. Source: Calvano et al., AER 2020, eq. (9).
 template <class Path, class Sink>
 CUMARL_HD void report_profit_gain(int firms, const double* nash_profit,
                                   const double* monopoly_profit, const Path& path, Sink& sink) {

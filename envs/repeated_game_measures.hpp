@@ -269,12 +269,13 @@ CUMARL_HD void RepeatedGame<Stage>::find_cycle(const Params& p, const Policy& po
   }
 }
 
-/// The profit gain (the first measure of every pricing game) where the learned policies are followed
-/// from a misread last history, with a memory above 1. The replication package of Calvano et al. 2020
-/// (openICPSR 119462) numbers histories period by period, from the newest on, and takes the last one of
-/// a session apart firm by firm before it follows the strategies. From there they need not come to the
-/// cycle that was learned, and its published figure for a memory of 2 rests on that. (There all firms
-/// have as many prices; where they have not, a price beyond a grid is read as its highest.)
+/// The profit gain (the first measure of every pricing game) where the learned policies are
+/// followed from a misread last history, with a memory above 1. The replication package of Calvano
+/// et al. 2020 (openICPSR 119462) numbers histories period by period, from the newest on, and takes
+/// the last one of a session apart firm by firm before it follows the strategies. From there they
+/// need not come to the cycle that was learned, and its published figure for a memory of 2 rests on
+/// that. (There all firms have as many prices; where they have not, a price beyond a grid is read
+/// as its highest.)
 template <class Stage>
 template <class Policy, class Sink>
 CUMARL_HD void RepeatedGame<Stage>::report_misread_start(const Params& p, const Policy& policy,

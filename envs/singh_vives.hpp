@@ -15,9 +15,10 @@ namespace cumarl::inline CUMARL_VARIANT {
 
 /// Two firms set prices at the same time. Buyers have the utility q1 + q2 - (q1^2 + q2^2) / 2 -
 /// gamma q1 q2, so that firm i sells q_i = (1 - gamma - p_i + gamma p_j) / (1 - gamma^2) where both
-/// sell, 1 - p_i where it sells alone, and 0 where the other does; profit is (p_i - c) q_i. One-shot
-/// Nash: p = (1 - gamma + c) / (2 - gamma); greatest joint profit: p = (1 + c) / 2. Prices come from
-/// one grid, equally spaced between bounds around those two, and not below 0.
+/// sell, 1 - p_i where it sells alone, and 0 where the other does; profit is (p_i - c) q_i.
+/// One-shot
+/// Nash: p = (1 - gamma + c) / (2 - gamma); greatest joint profit: p = (1 + c) / 2. Prices come
+/// from one grid, equally spaced between bounds around those two, and not below 0.
 /// Source: Singh and Vives, RAND Journal of Economics 15(4), 1984; as a market of Q-learners:
 /// Calvano et al., AER 110(10), 2020, online appendix, table A14, and its replication package.
 /// Deviation: the marginal cost may be set; it is 0 there.

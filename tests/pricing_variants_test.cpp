@@ -1,4 +1,5 @@
-// Markets beside the baseline of Calvano et al. (2020), against figures of their papers and by hand.
+// Markets beside the baseline of Calvano et al. (2020), against figures of their papers and by
+// hand.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -87,8 +88,8 @@ TEST(SinghVives, NashAndMonopolyAreOptimal) {
   }
 }
 
-// Inputs of the replication package (table A8) for a_0 = -1/4, 0, 1/4: the grid starts below the lowest
-// Nash price, 1.44331, and ends above the highest monopoly price, 2.11343.
+// Inputs of the replication package (table A8) for a_0 = -1/4, 0, 1/4: the grid starts below the
+// lowest Nash price, 1.44331, and ends above the highest monopoly price, 2.11343.
 TEST(BertrandLogitShocks, GridSpansAllMarkets) {
   HostArena arena;
   BertrandShocksStage::Config config;
@@ -186,8 +187,9 @@ struct Measures {
   }
 };
 
-// The replication package's memory of two: the last prices, (3, 8) and before that (10, 12), are packed
-// as 3, 8, 10, 12 (computeStateNumber) and unpacked as (3, 10) and (8, 12) (ConvergenceResults).
+// The replication package's memory of two: the last prices, (3, 8) and before that (10, 12), are
+// packed as 3, 8, 10, 12 (computeStateNumber) and unpacked as (3, 10) and (8, 12)
+// (ConvergenceResults).
 TEST(BertrandLogit, MemoryTwoIsReplayedAsPublished) {
   HostArena arena;
   BertrandLogit::Config config;
@@ -261,9 +263,9 @@ TEST(KleinDuopoly, FirmsMoveInTurns) {
   EXPECT_EQ(s.mover, 0);
 }
 
-// Klein's competitive benchmark for k = 6 (his page 546): firms undercut by one step, and who sees 0 goes
-// back to one step above the monopoly price; a firm earns .0611 a period. By hand: 3/6, 2/6 and 1/6 are
-// sold at in turn, then twice nothing is earned: (9 + 8 + 5) / 36 / 10.
+// Klein's competitive benchmark for k = 6 (his page 546): firms undercut by one step, and who sees
+// 0 goes back to one step above the monopoly price; a firm earns .0611 a period. By hand: 3/6, 2/6
+// and 1/6 are sold at in turn, then twice nothing is earned: (9 + 8 + 5) / 36 / 10.
 TEST(KleinDuopoly, CompetitiveCycleEarnsThePublishedProfit) {
   const std::vector<int> undercut{4, 0, 1, 2, 3, 4, 4};
   const Measures m = judge(6, undercut, undercut);
@@ -276,9 +278,9 @@ TEST(KleinDuopoly, CompetitiveCycleEarnsThePublishedProfit) {
   EXPECT_EQ(m["joint_maximum_nash"], 0.0);
 }
 
-// Always 3/6: the joint maximum, 1/8 each; but then undercutting by one step earns 2/9 for ever, so that
-// the policy is worth (1/8) / (2/9) of the best response. Always 1/6: profit 5/72, and the best response
-// to itself, as undercutting gives the good away.
+// Always 3/6: the joint maximum, 1/8 each; but then undercutting by one step earns 2/9 for ever, so
+// that the policy is worth (1/8) / (2/9) of the best response. Always 1/6: profit 5/72, and the
+// best response to itself, as undercutting gives the good away.
 TEST(KleinDuopoly, JudgesConstantPrices) {
   const Measures high = judge(6, std::vector<int>(7, 3), std::vector<int>(7, 3));
   EXPECT_NEAR(high["mean_profit"], 0.125, 1e-15);
@@ -292,9 +294,10 @@ TEST(KleinDuopoly, JudgesConstantPrices) {
   EXPECT_EQ(low["joint_maximum_nash"], 0.0);
 }
 
-// After Maskin and Tirole's kinked demand curve: 3/6 is answered by 3/6, and 1/6 and 2/6 by 1/6. Staying
-// earns 1/8 a period. Undercutting to 2/6 earns 2/9 once and then nothing, and another period of
-// nothing on the way back up; 1/6 earns 5/36 and then 5/72. So with discount .95 both stay.
+// After Maskin and Tirole's kinked demand curve: 3/6 is answered by 3/6, and 1/6 and 2/6 by 1/6.
+// Staying earns 1/8 a period. Undercutting to 2/6 earns 2/9 once and then nothing, and another
+// period of nothing on the way back up; 1/6 earns 5/36 and then 5/72. So with discount .95 both
+// stay.
 TEST(KleinDuopoly, FindsTheJointMaximumEquilibrium) {
   const std::vector<int> kinked{3, 1, 1, 3, 3, 3, 3};
   const Measures m = judge(6, kinked, kinked);
@@ -304,9 +307,10 @@ TEST(KleinDuopoly, FindsTheJointMaximumEquilibrium) {
   EXPECT_EQ(m["cycle_length"], 2.0);  // two states: either firm is the mover
 }
 
-// Firm 1 answers 4 by 4 and 3 by 2 (in sixths), and all else by 0. Firm 0 answers 4 by 3, which sells
-// alone (1/4) and is undercut (0), and 2 by 4, which sells nothing (0) and then half of 2/9: from 4 on that
-// is worth (1/4 + d^3 / 9) / (1 - d^4), d the discount. Best is to stay at 4: 1/9 a period.
+// Firm 1 answers 4 by 4 and 3 by 2 (in sixths), and all else by 0. Firm 0 answers 4 by 3, which
+// sells alone (1/4) and is undercut (0), and 2 by 4, which sells nothing (0) and then half of 2/9:
+// from 4 on that is worth (1/4 + d^3 / 9) / (1 - d^4), d the discount. Best is to stay at 4: 1/9 a
+// period.
 TEST(KleinDuopoly, DiscountsPeriodByPeriod) {
   const Measures m = judge(6, {4, 4, 4, 4, 3, 4, 4}, {0, 0, 0, 2, 4, 0, 0});
   EXPECT_EQ(m["cycle_length"], 4.0);
@@ -391,8 +395,8 @@ TEST(BertrandHomogeneous, PaysTheCheapest) {
   EXPECT_NEAR(BertrandHomogeneous::reward_bounds(p).max, 8, 1e-12);
 }
 
-// Table 1 of NBER working paper 28535, asynchronous, two firms: all runs end above static Nash, half of
-// them above 8.39. 200 runs: that share has a standard error of .035.
+// Table 1 of NBER working paper 28535, asynchronous, two firms: all runs end above static Nash,
+// half of them above 8.39. 200 runs: that share has a standard error of .035.
 TEST(BertrandHomogeneous, GreedyLearnersStayAboveNash) {
   RunRequest request;
   request.config_text =
@@ -415,8 +419,8 @@ TEST(BertrandHomogeneous, GreedyLearnersStayAboveNash) {
   EXPECT_NEAR(above / 200.0, 0.5, 4 * 0.035);
 }
 
-// The baseline of Calvano et al. 2021 (their pages 6 and 8): 37 prices from 80 to 170; Cournot profit
-// 10,000, collusive 11,250.
+// The baseline of Calvano et al. 2021 (their pages 6 and 8): 37 prices from 80 to 170; Cournot
+// profit 10,000, collusive 11,250.
 TEST(CournotShocks, HasThePublishedMarket) {
   HostArena arena;
   CournotShocks::Config config;
@@ -426,8 +430,8 @@ TEST(CournotShocks, HasThePublishedMarket) {
   EXPECT_NEAR(p.collusive_profit, 11'250, 1e-9);
   config.monitoring.value = CournotShocks::kQuantities;
   EXPECT_EQ(CournotShocks::observations(CournotShocks::make(config, arena), 0), 225u);
-  // rivals who choose uniformly leave a price of 300 - 87.5 - q: the best reply to them is 105, as in
-  // the start of their figure 2, and worth 105 * 107.5 for ever
+  // rivals who choose uniformly leave a price of 300 - 87.5 - q: the best reply to them is 105, as
+  // in the start of their figure 2, and worth 105 * 107.5 for ever
   AgentSpec spec{};
   spec.init.kind.value = static_cast<int>(InitKind::expected);
   const auto q = CournotShocks::initial_values(p, spec, 0.95);

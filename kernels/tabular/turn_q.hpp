@@ -7,15 +7,15 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// Q(s,a) += alpha (r_0 + gamma r_1 + ... + gamma^(k-1) r_(k-1) + gamma^k max Q(s',.) - Q(s,a)), where
-/// a was played in s, s' is what the agent sees at its next own move, k joint steps later, and r_0,
-/// r_1, ... are its rewards from its move on. At the observation that stands for "not my turn"
-/// (AgentSpec::waiting) the agent plays action 0 and learns nothing; in environments without one
-/// this is Q-learning. An episode that ends between two moves ends the sum; one that is cut there is
-/// not learned from.
+/// Q(s,a) += alpha (r_0 + gamma r_1 + ... + gamma^(k-1) r_(k-1) + gamma^k max Q(s',.) - Q(s,a)),
+/// where a was played in s, s' is what the agent sees at its next own move, k joint steps later,
+/// and r_0, r_1, ... are its rewards from its move on. At the observation that stands for "not my
+/// turn" (AgentSpec::waiting) the agent plays action 0 and learns nothing; in environments without
+/// one this is Q-learning. An episode that ends between two moves ends the sum; one that is cut
+/// there is not learned from.
 /// Source: Bradtke and Duff, "Reinforcement learning methods for continuous-time Markov decision
-/// problems", NIPS 1994 (Q-learning between decisions); with k = 2: Klein, RAND Journal of Economics
-/// 52(3), 2021, eq. (5). Deviation: ties go to the lowest action; Klein draws among them.
+/// problems", NIPS 1994 (Q-learning between decisions); with k = 2: Klein, RAND Journal of
+/// Economics 52(3), 2021, eq. (5). Deviation: ties go to the lowest action; Klein draws among them.
 struct TurnQ {
   using Base = Tabular<Float64, AnyShape>;
 
