@@ -15,7 +15,8 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// of 1, if that price is not above the buyers' reservation value; the others sell nothing. Profit
 /// is (p - c) times what is sold. Nobody remembers anything: there is one observation.
 /// Source: Bertrand 1883; as a market of Q-learners: Asker, Fershtman, Pakes, "Artificial
-/// intelligence and pricing: the impact of algorithm design", NBER working paper 28535, 2021, and AEA Papers and Proceedings 112, 2022. Deviation: none.
+/// intelligence and pricing: the impact of algorithm design", NBER working paper 28535, 2021, and
+/// AEA Papers and Proceedings 112, 2022. Deviation: none.
 struct BertrandHomogeneous {
   static constexpr EnvFacts kFacts{"bertrand_homogeneous",
                                    "Repeated price competition with a homogeneous good",
