@@ -401,6 +401,14 @@ struct RepeatedGame {
   CUMARL_HD static void evaluate_strategies(const Params& p, const State& last,
                                             const Policy& policy, const RunFacts& facts,
                                             Sink& sink);
+  /// Follows deterministic policies from the history `start` to their limit cycle (Brent's
+  /// algorithm); `start` becomes a history on it.
+  template <class Policy>
+  CUMARL_HD static void find_cycle(const Params& p, const Policy& policy, uint32_t& start,
+                                   uint32_t& length);
+  template <class Policy, class Sink>
+  CUMARL_HD static void report_misread_start(const Params& p, const Policy& policy, uint32_t last,
+                                             Sink& sink);
   template <class Policy, class Sink>
   CUMARL_HD static void report_impulse(const Params& p, const Policy& policy, uint32_t start,
                                        uint32_t length, bool as_published,

@@ -122,21 +122,10 @@ CUMARL_HD void RepeatedGame<Stage>::evaluate(const Params& p, const State& last,
     }
   };
 
-  // Brent: `start` ends on the cycle, `length` is its length.
   uint32_t start = last.history;
   uint32_t length = 1;
   if (deterministic) {
-    uint32_t power = 1;
-    uint32_t hare = follow(start);
-    while (start != hare) {
-      if (power == length) {
-        start = hare;
-        power *= 2;
-        length = 0;
-      }
-      hare = follow(hare);
-      ++length;
-    }
+    find_cycle(p, policy, start, length);
   } else {
     length = policy.evaluation().steps;
   }
@@ -250,8 +239,80 @@ CUMARL_HD void RepeatedGame<Stage>::evaluate(const Params& p, const State& last,
       report_impulse(p, policy, start, length, false, "price_deviator", "price_rival", sink);
       report_impulse(p, policy, start, length, true, "price_deviator_as_published",
                      "price_rival_as_published", sink);
+      if constexpr (requires { Stage::measure(p.stage, path, sink); }) {
+        if (p.memory > 1) report_misread_start(p, policy, last.history, sink);
+      }
     }
   }
+}
+
+template <class Stage>
+template <class Policy>
+CUMARL_HD void RepeatedGame<Stage>::find_cycle(const Params& p, const Policy& policy,
+                                               uint32_t& start, uint32_t& length) {
+  const auto follow = [&](uint32_t history) {
+    int chosen[kMaxAgents] = {};
+    policy.act(p, State{history, 0}, chosen);
+    return remember(p, history, joint_of(p, chosen));
+  };
+  uint32_t power = 1;
+  length = 1;
+  uint32_t hare = follow(start);
+  while (start != hare) {
+    if (power == length) {
+      start = hare;
+      power *= 2;
+      length = 0;
+    }
+    hare = follow(hare);
+    ++length;
+  }
+}
+
+/// The profit gain (the first measure of every pricing game) where the learned policies are
+/// followed from a misread last history, with a memory above 1. The replication package of Calvano
+/// et al. 2020 (openICPSR 119462) numbers histories period by period, from the newest on, and takes
+/// the last one of a session apart firm by firm before it follows the strategies. From there they
+/// need not come to the cycle that was learned, and its published figure for a memory of 2 rests on
+/// that. (There all firms have as many prices; where they have not, a price beyond a grid is read
+/// as its highest.)
+template <class Stage>
+template <class Policy, class Sink>
+CUMARL_HD void RepeatedGame<Stage>::report_misread_start(const Params& p, const Policy& policy,
+                                                         uint32_t last, Sink& sink) {
+  const int n = p.players;
+  int chosen[kMaxAgents] = {};
+  uint32_t start = 0;
+  for (int k = p.memory - 1; k >= 0; --k) {  // the oldest period first
+    for (int i = 0; i < n; ++i) {
+      const int digit = i * p.memory + k;
+      uint32_t joint = last;
+      for (int older = digit / n; older > 0; --older) joint /= p.joint;
+      const auto read = static_cast<int>(action_of(p, joint % p.joint, digit % n));
+      chosen[i] = read < p.actions[i] ? read : p.actions[i] - 1;
+    }
+    start = remember(p, start, joint_of(p, chosen));
+  }
+  uint32_t length = 1;
+  find_cycle(p, policy, start, length);
+  double payoff[kMaxAgents] = {};
+  PathMeans<kMaxAgents> path{};
+  for (uint32_t t = 0; t < length; ++t) {
+    policy.act(p, State{start, 0}, chosen);
+    Stage::payoffs(p.stage, chosen, payoff);
+    for (int i = 0; i < n; ++i) path.payoff[i] += payoff[i] / length;
+    start = remember(p, start, joint_of(p, chosen));
+  }
+  struct FirstMetric {
+    double value = 0;
+    bool taken = false;
+    CUMARL_HD void metric(const char*, double one, int = -1) {
+      if (!taken) value = one;
+      taken = true;
+    }
+  } first;
+  Stage::measure(p.stage, path, first);
+  sink.metric("profit_gain_as_published", first.value);
 }
 
 template <class Stage>

@@ -273,6 +273,9 @@ class ProblemOf final : public Problem {
     spec.reward_low = reward.min;
     spec.reward_high = reward.max;
     spec.initial_runs = 1;
+    if constexpr (requires { Env::waiting_observation(host_params_, agent); }) {
+      spec.waiting = Env::waiting_observation(host_params_, agent);
+    }
     int all_actions[Env::kMaxAgents] = {};
     for (int i = 0; i < spec.agents; ++i) all_actions[i] = Env::actions(host_params_, i);
     spec.all_actions = all_actions;

@@ -99,6 +99,7 @@ struct AgentSpec {
   /// the highest digit of the joint action; else null.
   const std::vector<double>* game;
   std::vector<int> neighbours;  ///< whom a mean-field learner averages over: all others by default
+  int64_t waiting = -1;         ///< observation that stands for "not my turn"; -1: there is none
 };
 
 /// Strategies that Sees::game learners are shown, [agents][kStrategyPitch].
