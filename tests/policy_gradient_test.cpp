@@ -100,6 +100,19 @@ TEST(Warehouse, RatioAdvantageAndClip) {
   EXPECT_DOUBLE_EQ(clipped_surrogate_slope(1.0, -300.0, 0.2), -300.0);
 }
 
+TEST(ValueLoss, SlopeInsideAndOutsideOfTheClip) {
+  EXPECT_DOUBLE_EQ(value_loss_slope(5, 0, 2, 0), 3.0);
+  EXPECT_DOUBLE_EQ(value_loss_slope(5, 0, 2, 1), 3.0);    // 5 is further off than 1
+  EXPECT_DOUBLE_EQ(value_loss_slope(2.5, 0, 2, 1), 0.0);  // 1 is further off than 2.5
+  // Within the clip rounding never decides: was + (value - was) is not value in doubles.
+  Numbers number(17);
+  for (int k = 0; k < 1000; ++k) {
+    const double value = number();
+    const double target = number();
+    EXPECT_EQ(value_loss_slope(value, value + 0.1 * number(), target, 0.2), value - target);
+  }
+}
+
 TEST(GaussianPolicy, StandardNormal) {
   const GaussianPolicy standard{0, 0};
   EXPECT_NEAR(standard.log_density(0), -0.5 * std::log(2 * std::acos(-1.0)), 1e-15);
