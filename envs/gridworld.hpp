@@ -5,13 +5,46 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "kernels/core/env.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
+
+/// Numbers sets of cells, for table indices: {c_0 < c_1 < ...} of k cells has the number
+/// C(c_0, 1) + C(c_1, 2) + ..., which is below C(cells, k).
+struct CellSets {
+  static constexpr uint32_t kTooMany = (1U << 24) + 1;  ///< stands for all larger counts
+
+  /// For sets of up to `most` of `cells` cells. Host.
+  static CellSets make(int cells, int most, Arena& arena) {
+    return {arena.store(binomials(cells, most)), cells};
+  }
+
+  /// C(cells, k), the number of sets of k cells, or kTooMany. Host.
+  static uint32_t count(int cells, int k) { return binomials(cells, k).back(); }
+
+  /// C(c, k), where c <= cells and k <= most.
+  CUMARL_HD uint32_t choose(int c, int k) const { return table[k * (cells + 1) + c]; }
+
+  /// Row k, column c: C(c, k), kTooMany at most.
+  static std::vector<uint32_t> binomials(int cells, int most) {
+    const auto width = static_cast<size_t>(cells) + 1;
+    std::vector<uint32_t> out(width * (static_cast<size_t>(most) + 1), 0);
+    for (size_t c = 0; c < width; ++c) out[c] = 1;
+    for (size_t at = width; at < out.size(); ++at) {
+      if (at % width != 0) out[at] = std::min(out[at - 1] + out[at - width - 1], kTooMany);
+    }
+    return out;
+  }
+
+  const uint32_t* table;
+  int32_t cells;
+};
 
 /// The rules of a gridworld, all static. Cells are numbered row * cols + col, row 0 is north.
 ///
