@@ -624,7 +624,7 @@ int greedy(const CoinGameRules::State& s, int agent) {
 ///   coins in 1 step:  P(1 step) = (3/7 + 4/7) / 2 = 1/2
 ///   coins in 2 steps: 1/2 + [P(2) + P(1, then 1)] = 1/2 + 1/2 + (11/49 + 14/49) / 2 = 123/98
 ///   coins a step in the long run: 2/3, half of them the other's, which costs it 2 each.
-/// No policy is faster alone: the coin is reached on a shortest way, and the next one is drawn while
+/// No policy is faster alone: the coin is reached on a shortest way, and the next is drawn while
 /// the agent stands where this one was.
 TEST(CoinGame, GreedyAgentAloneEarnsTwoThirdsAStep) {
   Play<CoinGameRules> game(config(kAlternate));
