@@ -253,7 +253,7 @@ struct Believing {
   }
 
   /// One step of `agent`'s filter: belief, double [hidden], becomes the posterior after the joint
-  /// actions and its symbol.
+  /// actions and its symbol. Pre: some state gives that symbol after these actions.
   CUMARL_HD static void filter(const typename H::Params& p, int agent, const int* actions,
                                int symbol, double* belief) {
     const int states = H::hidden(p);
@@ -379,7 +379,13 @@ struct Believing {
                              "of agent " + std::to_string(i) + " add up to " + std::to_string(sum));
       }
     }
-    s = out;
+    for (int i = 0; i < kMaxAgents; ++i) {
+      for (int k = 0; k < kMaxHidden; ++k) s.belief[i][k] = out.belief[i][k];
+      s.symbol[i] = out.symbol[i];
+      s.action[i] = out.action[i];
+    }
+    s.steps = out.steps;
+    s.hidden = out.hidden;
   }
 
  private:

@@ -37,19 +37,19 @@ struct TigerProblem {
       Family::gridworld,
       "0 open left, 1 open right, 2 listen",
       "the belief (tiger left, tiger right), or the last symbol: 0 heard left, 1 heard right",
-      "agents = 2\n"};
+      "players = 2\n"};
   static constexpr int kMaxAgents = 2;
   static constexpr int kMaxHidden = 2;
   static constexpr int kMaxSteps = 50;
   enum Action : int { kOpenLeft, kOpenRight, kListen };
 
   struct Config {
-    int agents = 2;
+    int players = 2;
     double accuracy = 0.85;
     bool until_opened = false;
   };
   static void fields(FieldVisitor& v, Config& c) {
-    v("agents", c.agents, Bounds{1, kMaxAgents}, "", "number of agents");
+    v("players", c.players, Bounds{1, kMaxAgents}, "", "number of agents");
     v("accuracy", c.accuracy, Bounds{0.5, 1}, "",
       "probability that listening tells the tiger's side");
     v("until_opened", c.until_opened,
@@ -63,14 +63,14 @@ struct TigerProblem {
   };
   /// Checks the configuration. Throws ParameterError.
   static Params make(const Config& c, Arena&) {
-    if (c.agents < 1 || c.agents > kMaxAgents) {
-      throw ParameterError("agents", "is " + std::to_string(c.agents) + ", allowed are 1 and 2");
+    if (c.players < 1 || c.players > kMaxAgents) {
+      throw ParameterError("players", "is " + std::to_string(c.players) + ", allowed are 1 and 2");
     }
     if (!(c.accuracy >= 0.5 && c.accuracy <= 1)) {
       throw ParameterError("accuracy",
                            "is " + std::to_string(c.accuracy) + ", allowed are 0.5 to 1");
     }
-    return {c.agents, c.accuracy, c.until_opened};
+    return {c.players, c.accuracy, c.until_opened};
   }
 
   CUMARL_HD static int agents(const Params& p) { return p.agents; }
