@@ -821,7 +821,11 @@ TEST(PolicyGradient, WalkTheCorridor) {
     std::printf("%s: %.4f +- %.4f to the right, 10 runs\n", name, right.mean, right.error);
     EXPECT_GT(right.mean - 3 * right.error, 0.9) << name;
   };
-  expect("mappo", figure(10, [](uint64_t run) { return walk<Mappo<float>>({}, run, 20000); }));
+  expect("mappo", figure(10, [](uint64_t run) {
+           typename Mappo<float>::Config config;
+           config.horizon = 256;
+           return walk<Mappo<float>>(config, run, 20000);
+         }));
   expect("mappo, shared, own features", figure(10, [](uint64_t run) {
            typename Mappo<float>::Config config;
            config.horizon = 256;
