@@ -24,7 +24,8 @@ struct CournotStage {
                                    "Cournot 1838; Waltman and Kaymak, JEDC 2008",
                                    Family::matrix,
                                    "position on the grid of quantities, 0 the lowest",
-                                   "all firms' quantities of the last `memory` periods"};
+                                   "all firms' quantities of the last `memory` periods",
+                                   "quantities = 5"};
   static constexpr int kMaxPlayers = 6;
   static constexpr int kDefaultMemory = 1;
   static constexpr const char* kSizeKey = "quantities";

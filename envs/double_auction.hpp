@@ -33,7 +33,7 @@ struct DoubleAuction {
       Family::market,
       "position on the grid of limit prices from 0 to max_value; or the price as a number",
       "floats: own value or cost, 1 for a buyer and 0 for a seller; table index: own value or cost",
-      "prices = 11\nmax_value = 10\n"};
+      "prices = 5\nmax_value = 8\nnoise = 2\n"};
   static constexpr int kMaxAgents = 8;
   static constexpr int kMaxNoise = 16;
   static constexpr bool kSharedObservation = false;

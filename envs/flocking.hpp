@@ -39,7 +39,7 @@ struct Flocking {
       "neighbours and offset of the nearest, both over radius, mean heading of the neighbours, and "
       "the share of others that are neighbours; table index: eighths of the circle in which that "
       "mean heading and mean offset lie, and whether one is too near; 0 without neighbours",
-      "birds = 5\n"};
+      "birds = 3\nturns = 3\n"};
   static constexpr int kMaxAgents = 16;
   static constexpr bool kSharedObservation = false;
 

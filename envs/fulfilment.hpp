@@ -35,7 +35,7 @@ struct Fulfilment {
       "from 0.5 on ship",
       "floats: own distance, own inventory; table index: own distance, and whether the inventory "
       "is low",
-      "stores = 4\n"};
+      "stores = 3\nbids = 4\n"};
   static constexpr int kMaxAgents = 10;
   static constexpr bool kSharedObservation = false;
 

@@ -47,7 +47,7 @@ struct Lbf {
       "0 none, 1 north, 2 south, 3 west, 4 east, 5 load (row 0 is north)",
       "floats: y, x, level of each food in sight, row by row (-1, -1, 0 where none), then of self, "
       "then of the others in their order; table index: the same information as one number",
-      "size = [5, 5]"};
+      "size = [4, 4]"};
   static constexpr int kMaxAgents = 6;
   static constexpr int kMaxFoods = 8;
   static constexpr int kMaxSide = 15;   ///< rows and columns; the 16th stays free as a wall

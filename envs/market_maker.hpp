@@ -40,7 +40,7 @@ struct MarketMaker {
       "position on the grid of half-spreads from 0 to max_half_spread; or the half-spread itself",
       "floats: probability of the high value given all trades, number of the round; table index: "
       "that probability, as the nearest of `bins` from 0 to 1",
-      "spreads = 11\n"};
+      "spreads = 5\n"};
   static constexpr int kMaxAgents = 6;
   static constexpr bool kSharedObservation = true;
 

@@ -93,6 +93,8 @@ struct MatrixStage {
     double other_probability = 0.5;
     double penalty = -100.0;
     bool hide_actions = false;
+    Choice reward;
+    std::vector<int> default_action = {0};
   };
   static void fields(FieldVisitor& v, Config& c) {
     v.choice("game", c.game,
@@ -110,6 +112,11 @@ struct MatrixStage {
     v("penalty", c.penalty, Bounds{-1e9, 0}, "payoff", "k of the penalty game");
     v("hide_actions", c.hide_actions,
       "players see their own action and payoff only: no memory, no learners of joint actions");
+    v.choice("reward", c.reward, {"own", "team", "difference"},
+             "what agents learn from: their own payoff, the mean of all players', or what of it "
+             "their action adds to that of default_action");
+    v("default_action", c.default_action, Bounds{0, 127}, "action",
+      "of difference rewards: one, or one a player");
   }
 
   struct Params {
@@ -119,9 +126,12 @@ struct MatrixStage {
     const double* payoff;  ///< [cells][players]
     const double* other;   ///< [cells][players], or null
     double other_probability;
-    Bounds bounds;
+    Bounds bounds;  ///< of a single reward
     bool hide_actions;
+    int32_t reward;  ///< a Reward
+    int32_t default_action[kMaxPlayers];
   };
+  enum Reward : int { kOwn, kTeam, kDifference };
 
   static Params make(const Config& c, Arena& arena) {
     Tensor first = c.payoffs;
@@ -164,6 +174,21 @@ struct MatrixStage {
     if (!second.empty() && probability > 0) p.other = arena.store(by_cell(second));
     p.other_probability = probability;
     p.hide_actions = c.hide_actions;
+    p.reward = c.reward.value;
+    if (p.reward == kDifference) {
+      p.bounds = Bounds{p.bounds.min - p.bounds.max, p.bounds.max - p.bounds.min};
+    }
+    const auto players = static_cast<size_t>(p.players);
+    if (c.default_action.size() != 1 && c.default_action.size() != players) {
+      throw ParameterError("default_action", "must be one action, or one a player");
+    }
+    for (size_t i = 0; i < players; ++i) {
+      p.default_action[i] = c.default_action[c.default_action.size() == 1 ? 0 : i];
+      if (p.default_action[i] >= p.actions[i]) {
+        throw ParameterError("default_action", "must be below the number of actions, " +
+                                                   std::to_string(p.actions[i]));
+      }
+    }
     return p;
   }
 
@@ -182,13 +207,53 @@ struct MatrixStage {
                    : u + p.other_probability * (p.other[at + static_cast<size_t>(i)] - u);
     }
   }
+  /// Expected rewards of a joint action: what `reward` makes of the payoffs.
+  CUMARL_HD static void rewards(const Params& p, const int* actions, double* out) {
+    shape(
+        p, actions, [&p](const int* played, double* u) { payoffs(p, played, u); }, out);
+  }
+  /// Rewards; where they take two joint actions, both are paid from the same table.
   CUMARL_HD static void sample(const Params& p, const int* actions, double* out, Rng& rng) {
     const bool other = p.other != nullptr && unit_double(rng.word()) < p.other_probability;
-    const double* table = (other ? p.other : p.payoff) + cell(p, actions);
-    for (int i = 0; i < kMaxPlayers && i < p.players; ++i) out[i] = table[i];
+    const double* table = other ? p.other : p.payoff;
+    shape(
+        p, actions,
+        [&p, table](const int* played, double* u) {
+          const size_t at = cell(p, played);
+          for (int i = 0; i < kMaxPlayers && i < p.players; ++i) {
+            u[i] = table[at + static_cast<size_t>(i)];
+          }
+        },
+        out);
+  }
+  CUMARL_HD static int default_action(const Params& p, int player) {
+    return p.default_action[player];
   }
 
  private:
+  /// `pay(actions, out)` gives the players' payoffs.
+  template <class Pay>
+  CUMARL_HD static void shape(const Params& p, const int* actions, Pay pay, double* out) {
+    pay(actions, out);
+    if (p.reward == kOwn) return;
+    const auto mean = [&p](const double* u) {
+      double sum = 0;
+      for (int i = 0; i < kMaxPlayers && i < p.players; ++i) sum += u[i];
+      return sum / p.players;
+    };
+    const double team = mean(out);
+    for (int i = 0; i < kMaxPlayers && i < p.players; ++i) {
+      out[i] = team;
+      if (p.reward == kTeam) continue;
+      int without[kMaxPlayers] = {};
+      for (int j = 0; j < kMaxPlayers && j < p.players; ++j) without[j] = actions[j];
+      without[i] = p.default_action[i];
+      double u[kMaxPlayers] = {};
+      pay(without, u);
+      out[i] -= mean(u);
+    }
+  }
+
   CUMARL_HD static size_t cell(const Params& p, const int* actions) {
     size_t at = 0;
     for (int i = 0; i < kMaxPlayers && i < p.players; ++i) {

@@ -32,7 +32,7 @@ struct Portfolio {
       "position on the grid of weights from 0 to max_weight; or the weight as a number",
       "floats: 1 in a bad market and 0 in a good one, the own sector's last return; table index: "
       "the market",
-      ""};
+      "weights = 5\n"};
   static constexpr int kMaxAgents = 8;
   static constexpr int kMarkets = 2;
   static constexpr bool kSharedObservation = true;

@@ -208,6 +208,16 @@ struct RandomGame {
     double table[kMaxJudged];
     Game::probe(in_game(p, s, table), s.play, InGame<Policy>(policy, s), out);
   }
+  CUMARL_HD static int probe_width(const Params& p, bool measures) {
+    return Game::probe_width(p, measures);
+  }
+  static constexpr bool kTallies = Game::kTallies;
+  static bool measures(const Params& p) { return probes(p); }
+  CUMARL_HD static size_t tally_bytes(const Params& p) { return Game::tally_bytes(p); }
+  CUMARL_HD static void tally(const Params& p, const int* actions, Episode episode, bool late,
+                              std::byte* memory) {
+    Game::tally(p, actions, episode, late, memory);
+  }
 
  private:
   /// The parameters with the game of `s` filled in.
@@ -255,6 +265,8 @@ struct RandomGame {
     CUMARL_HD uint32_t points() const { return policy_.points(); }
     CUMARL_HD uint64_t points_every() const { return policy_.points_every(); }
     CUMARL_HD const double* point(uint32_t k) const { return policy_.point(k); }
+    CUMARL_HD decltype(auto) tally() const requires requires(const Policy& p) { p.tally(); }
+    { return policy_.tally(); }
 
    private:
     CUMARL_HD State at(const Game::State& play) const {

@@ -10,6 +10,9 @@
 ///   payoff_bounds(p)                  host: bounds of a single payoff
 ///   and may give
 ///   sample(p, actions, out, rng)      realised payoffs, where stochastic(p) says they are chancy
+///   rewards(p, actions, out)          expected rewards that agents learn from, where they are not
+///                                     the payoffs; sample then draws rewards
+///   default_action(p, agent)          what difference rewards are taken against
 ///   measure(p, path, sink)            its own measures over a limit cycle or a played path
 ///   level(p, agent, action)           the quantity behind an action (a price); with it come the
 ///                                     impulse responses
@@ -25,6 +28,7 @@
 #include "kernels/core/env.hpp"
 #include "kernels/core/learner.hpp"
 #include "kernels/core/outcome.hpp"
+#include "kernels/solvers/play_measures.hpp"
 #include "kernels/solvers/support_enumeration.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -70,8 +74,10 @@ struct RepeatedGame {
     const double* game;
     const double* equilibrium;
     int32_t equilibria;
-    int32_t profile;  ///< actions of all players
-    Bounds reward;    ///< of a single payoff
+    int32_t profile;          ///< actions of all players
+    int32_t payoff_dominant;  ///< the equilibrium that all players prefer to all others; -1: none
+    int32_t risk_dominant;    ///< the risk-dominant equilibrium of a 2 x 2 game; -1: none
+    Bounds reward;            ///< of a single reward
   };
 
   struct State {
@@ -82,6 +88,8 @@ struct RepeatedGame {
   static Params make(const Config& c, Arena& arena) {
     Params p{};
     p.stage = Stage::make(c.stage, arena);
+    p.payoff_dominant = -1;
+    p.risk_dominant = -1;
     p.players = Stage::players(p.stage);
     p.memory = c.memory;
     p.horizon = static_cast<uint32_t>(c.horizon);
@@ -116,7 +124,7 @@ struct RepeatedGame {
       double payoff[kMaxAgents] = {};
       for (uint32_t j = 0; j < p.joint; ++j) {
         for (int i = 0; i < p.players; ++i) chosen[i] = static_cast<int>(action_of(p, j, i));
-        Stage::payoffs(stage, chosen, payoff);
+        expected_rewards(stage, chosen, payoff);
         for (int i = 0; i < p.players; ++i) {
           table[size_t{j} * static_cast<size_t>(p.players) + static_cast<size_t>(i)] =
               static_cast<float>(payoff[i]);
@@ -205,11 +213,18 @@ struct RepeatedGame {
     }
   }
 
-  /// Expected payoffs [joint][players] of a game that is judged by strategies; else empty. `host`
+  /// Expected rewards [joint][players] of a game that is judged by strategies; else empty. `host`
   /// was made with a HostArena.
   static std::vector<double> payoff_table(const Params& host) {
     if (host.game == nullptr) return {};
-    return {host.game, host.game + size_t{host.joint} * static_cast<size_t>(host.players)};
+    const auto players = static_cast<size_t>(host.players);
+    std::vector<double> table(host.joint * players);
+    int chosen[kMaxAgents] = {};
+    for (uint32_t j = 0; j < host.joint; ++j) {
+      for (int i = 0; i < host.players; ++i) chosen[i] = static_cast<int>(action_of(host, j, i));
+      expected_rewards(host.stage, chosen, table.data() + j * players);
+    }
+    return table;
   }
 
   /// Throws ParameterError for a state that the game cannot be in.
@@ -249,15 +264,33 @@ struct RepeatedGame {
   /// the distance to the nearest equilibrium of what the agents play.
   static constexpr int kProbes = 2;
   CUMARL_HD static bool probes(const Params& p) { return p.game != nullptr; }
+  /// How many they are, with [evaluation] measures or without.
+  CUMARL_HD static int probe_width(const Params& p, bool measures) {
+    return measures ? kRegret + 2 * p.players : kProbes;
+  }
   template <class Policy>
   CUMARL_HD static void probe(const Params& p, const State& s, const Policy& policy, double* out) {
     if constexpr (kFacts.family == Family::matrix) {
       double profile[kMaxProfile] = {};
       read_profile(p, s, policy, profile);
-      const Judgement now = judge(p, profile);
-      out[0] = now.nash_conv;
-      out[1] = now.distance;
+      take_measures(p, judge(p, profile), tally_of(policy), out);
     }
+  }
+
+  /// Whether [evaluation] measures has something to report here, for which runs are tallied: what is
+  /// played is counted at every step, in tally_bytes of the run's memory that start as zeros.
+  static constexpr bool kTallies = kFacts.family == Family::matrix;
+  static bool measures(const Params& p) { return probes(p); }
+  CUMARL_HD static size_t tally_bytes(const Params& p) {
+    return PlayTally::entries(normal_form(p.players, p.actions, nullptr)) * sizeof(double);
+  }
+  /// Counts a joint step. The tally begins with the strategies that were played, agent after agent.
+  /// `late`: the step is in the last fifth of the longest run.
+  CUMARL_HD static void tally(const Params& p, const int* actions, Episode episode, bool late,
+                              std::byte* memory) {
+    const NormalFormView game = normal_form(p.players, p.actions, nullptr);
+    PlayTally(game, reinterpret_cast<double*>(memory))
+        .add(game, actions, episode != Episode::goes_on, late);
   }
 
  private:
@@ -275,11 +308,30 @@ struct RepeatedGame {
     p.game = arena.store(table);
     if (p.players != 2 || p.actions[0] > kMaxSupport || p.actions[1] > kMaxSupport) return;
     std::vector<double> all;
-    for (const auto& one : support_equilibria(normal_form(2, p.actions, table.data()))) {
+    const NormalFormView game = normal_form(2, p.actions, table.data());
+    for (const auto& one : support_equilibria(game)) {
       all.insert(all.end(), one.begin(), one.end());
       ++p.equilibria;
     }
+    select_equilibria(p, game, all.data());
     p.equilibrium = arena.store(all);
+  }
+  /// Fills Params::payoff_dominant and risk_dominant from the equilibria `all`.
+  static void select_equilibria(Params& p, const NormalFormView& game, const double* all) {
+    const int risk = risk_dominant(game);
+    double value[kMaxAgents] = {};
+    double other[kMaxAgents] = {};
+    for (int e = 0; e < p.equilibria; ++e) {
+      const double* profile = all + e * p.profile;
+      expected_payoffs(game, profile, value);
+      bool dominant = p.equilibria > 1;
+      for (int f = 0; f < p.equilibria && dominant; ++f) {
+        expected_payoffs(game, all + f * p.profile, other);
+        dominant = f == e || (value[0] > other[0] && value[1] > other[1]);
+      }
+      if (dominant) p.payoff_dominant = e;
+      if (risk >= 0 && joint_probability(game, profile, risk, -1) == 1.0) p.risk_dominant = e;
+    }
   }
 
   /// Measures of strategies, see Params::game: expected payoffs, NashConv and, where equilibria are
@@ -288,8 +340,26 @@ struct RepeatedGame {
     double payoff[kMaxAgents];
     double nash_conv;
     double distance;
+    int nearest;  ///< that equilibrium
   };
   static constexpr int kMaxProfile = 512;
+  /// An equilibrium within this distance counts as reached.
+  static constexpr double kReached = 0.05;
+  /// What a probe holds with [evaluation] measures; then come kRegret + i, the regret of agent i's
+  /// play, and kRegret + players + i, that of its strategies.
+  enum Measure : int {
+    kNashConv,
+    kPolicyDistance,
+    kWelfare,
+    kExpectedReturn,
+    kEmpirical,
+    kAveragePolicy,
+    kEmpiricalMarginals,
+    kAverageMarginals,
+    kAverageReturn,
+    kRegret
+  };
+  static constexpr int kMostMeasures = kRegret + 2 * kMaxAgents;
   /// What the agents play in state s, agent after agent.
   template <class Policy>
   CUMARL_HD static void read_profile(const Params& p, const State& s, const Policy& policy,
@@ -300,10 +370,45 @@ struct RepeatedGame {
     }
   }
   CUMARL_HD static Judgement judge(const Params& p, const double* profile);
+  /// Mean |difference| of a probability between a profile and a known equilibrium.
+  CUMARL_HD static double profile_distance(const Params& p, const double* profile,
+                                           int equilibrium) {
+    double apart = 0;
+    for (int k = 0; k < p.profile; ++k) {
+      const double d = profile[k] - p.equilibrium[equilibrium * p.profile + k];
+      apart += d < 0 ? -d : d;
+    }
+    return apart / p.profile;
+  }
+  /// The run's tally; null where it keeps none. A policy without a run need not know the word.
+  template <class Policy>
+  CUMARL_HD static double* tally_of(const Policy& policy) {
+    if constexpr (requires { policy.tally(); }) {
+      return reinterpret_cast<double*>(policy.tally());
+    } else {
+      return nullptr;
+    }
+  }
+  /// Writes the first kProbes measures, and with a tally all of them.
+  CUMARL_HD static void take_measures(const Params& p, const Judgement& now, double* tally,
+                                      double* out);
+  /// Reports what [evaluation] measures asks for, but for its course over time.
+  template <class Sink>
+  CUMARL_HD static void report_measures(const Params& p, const double* profile,
+                                        const Judgement& end, uint32_t top, double* tally,
+                                        const double* measured, Sink& sink);
   template <class Policy, class Sink>
   CUMARL_HD static void evaluate_strategies(const Params& p, const State& last,
                                             const Policy& policy, const RunFacts& facts,
                                             Sink& sink);
+  /// Follows deterministic policies from the history `start` to their limit cycle (Brent's
+  /// algorithm); `start` becomes a history on it.
+  template <class Policy>
+  CUMARL_HD static void find_cycle(const Params& p, const Policy& policy, uint32_t& start,
+                                   uint32_t& length);
+  template <class Policy, class Sink>
+  CUMARL_HD static void report_misread_start(const Params& p, const Policy& policy, uint32_t last,
+                                             Sink& sink);
   template <class Policy, class Sink>
   CUMARL_HD static void report_impulse(const Params& p, const Policy& policy, uint32_t start,
                                        uint32_t length, bool as_published,
@@ -339,7 +444,16 @@ struct RepeatedGame {
     if constexpr (requires { Stage::sample(stage, actions, payoff, rng); }) {
       Stage::sample(stage, actions, payoff, rng);
     } else {
-      Stage::payoffs(stage, actions, payoff);
+      expected_rewards(stage, actions, payoff);
+    }
+  }
+  /// Expected rewards of a joint action: the payoffs, unless the stage says otherwise.
+  CUMARL_HD static void expected_rewards(const typename Stage::Params& stage, const int* actions,
+                                         double* out) {
+    if constexpr (requires { Stage::rewards(stage, actions, out); }) {
+      Stage::rewards(stage, actions, out);
+    } else {
+      Stage::payoffs(stage, actions, out);
     }
   }
 };

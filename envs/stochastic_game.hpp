@@ -77,6 +77,7 @@ struct StochasticGame {
     int32_t states;
     int32_t joint;
     int32_t coords;
+    bool soccer;
     uint32_t max_steps;
     uint32_t starts;
     int32_t actions[kMaxAgents];
@@ -112,6 +113,7 @@ struct StochasticGame {
     p.states = static_cast<int32_t>(table.states());
     p.joint = table.joint();
     p.coords = table.coords;
+    p.soccer = c.game.value == kSoccer;
     p.max_steps = static_cast<uint32_t>(c.max_steps);
     p.starts = static_cast<uint32_t>(table.start.size());
     p.names = table.names;
@@ -259,6 +261,11 @@ struct StochasticGame {
   /// of the differences (nash_conv). Nothing where a discount is 1.
   template <class Policy, class Sink>
   CUMARL_HD static void judge_policies(const Params& p, const Policy& policy, Sink& sink) {
+    if (p.soccer && policy.evaluation().measures) {
+      for (int i = 0; i < p.players; ++i) {
+        sink.metric("win_share_vs_random", win_share_against_random(p, policy, i), i);
+      }
+    }
     for (int i = 0; i < p.players; ++i) {
       if (!(policy.discount(i) < 1.0)) return;
     }
@@ -294,6 +301,50 @@ struct StochasticGame {
       nash_conv += best - value;
     }
     sink.metric("nash_conv", nash_conv);
+  }
+
+  /// Whether [evaluation] measures has something to report here.
+  static bool measures(const Params& p) { return p.soccer; }
+
+  /// The share that `player`, with its evaluated policy, wins of the decided ones of
+  /// `evaluation.episodes` games of soccer against a uniformly random player. A game ends with a goal;
+  /// as a draw after each other step with probability 1 - discount, and after max_steps steps. 0 if
+  /// none is decided. Source: Littman, "Markov games as a framework for multi-agent reinforcement
+  /// learning", ICML 1994, section 5. Deviation: games are counted, not steps.
+  template <class Policy>
+  CUMARL_HD static double win_share_against_random(const Params& p, const Policy& policy,
+                                                   int player) {
+    const auto moment = [player](int what, uint64_t t) {  // apart from those of other evaluations
+      return (uint64_t{3} + static_cast<uint64_t>(4 * player + what)) * (uint64_t{1} << 40) + t;
+    };
+    const double goes_on = policy.discount(player);
+    uint64_t won = 0;
+    uint64_t decided = 0;
+    uint64_t t = 0;
+    for (uint32_t game = 0; game < policy.evaluation().episodes; ++game) {
+      State s{};
+      Rng fresh(policy.key(), moment(0, game), Stream::evaluate);
+      reset(p, s, fresh);
+      for (bool over = false; !over; ++t) {
+        int actions[kMaxAgents] = {};
+        float rewards[kMaxAgents] = {};
+        policy.act(p, s, actions, moment(1, t));
+        Rng rng(policy.key(), moment(2, t), Stream::evaluate);
+        for (int j = 0; j < kMaxAgents && j < p.players; ++j) {
+          if (j != player) {
+            actions[j] = static_cast<int>(rng.below(static_cast<uint32_t>(p.actions[j])));
+          }
+        }
+        const bool drawn = !(unit_double(rng.word()) < goes_on);
+        Rng chance(policy.key(), moment(3, t), Stream::evaluate);
+        const Episode episode = step(p, s, actions, rewards, chance);
+        const bool goal = rewards[player] != 0.0F;
+        decided += goal ? 1 : 0;
+        won += rewards[player] > 0.0F ? 1 : 0;
+        over = goal || drawn || episode != Episode::goes_on;
+      }
+    }
+    return decided > 0 ? static_cast<double>(won) / static_cast<double>(decided) : 0.0;
   }
 
  private:

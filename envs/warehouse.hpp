@@ -43,7 +43,7 @@ struct Warehouse {
       "position on the grid of restocks from 0 to max_restock; or the restock as a number",
       "floats: own inventory, own demand of the last `history` periods, newest first, number of "
       "the season; table index: the season and the own inventory, as the nearest of `bins` levels",
-      ""};
+      "restocks = 5\nbins = 5\n"};
   static constexpr int kMaxAgents = 8;
   static constexpr int kMaxHistory = 4;
   static constexpr int kMaxSeasons = 8;

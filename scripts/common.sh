@@ -72,22 +72,29 @@ quietly() {
   fi
 }
 
-# pair_configs CUMARL DIR: a small experiment for each compiled environment and learner, DIR/*.toml,
-# and a few more for the other sizes that kernels are compiled for.
+# pair_configs CUMARL DIR: small experiments, DIR/*.toml, in which all compiled code runs: every pair
+# of the environments that each learner has loops of its own for; of the others, whose loops call
+# learners that are compiled once, every environment with a few learners; and a few more for the
+# other sizes that kernels are compiled for.
 pair_configs() {
   local cumarl=$1 dir=$2 name env learner table
   mkdir -p "$dir"
   while read -r name _; do
     [[ $name == */* ]] || continue
     IFS=/ read -r env learner table <<<"$name"
+    case $env in
+      lbf | matrix_game | bertrand_logit | public_goods) ;;
+      *) [[ $learner =~ ^(random|q_learning|sarsa|linear_q|mappo)$ ]] || continue ;;
+    esac
     {
       printf '[experiment]\nname = "%s"\nruns = 64\nseed = 7\n' "$name"
       printf '[env]\nname = "%s"\n' "$env"
       case $env in
         lbf) printf 'size = [3, 4]\nmax_player_level = 1\nmax_steps = 20\n' ;;
         matrix_game) printf 'memory = 1\n' ;;
-        stochastic_game) printf 'game = "two_state"\n' ;;
         bertrand_logit) [[ -n $table ]] || printf 'prices = 5\n' ;;
+        *) "$cumarl" describe "$env" --json |
+          python3 -c 'import json, sys; print(json.load(sys.stdin)["small"])' ;;
       esac
       printf '[learner]\nname = "%s"\n' "$learner"
       if [[ -n $table ]]; then

@@ -10,8 +10,8 @@
 #     tsan      thread sanitizer on the teams; a barrier left out must be found
 #     cuda      CUDA build for sm_90 (skipped without nvcc); its tests skip without a GPU
 #     consumer  an outside project that uses the installed library through find_package(cumarl)
-#     oracle    level-based foraging against its Python package, solvers against lrsnash and Gambit
-#               (skipped without PyPI, unless CI=true)
+#     oracle    level-based foraging against its Python package, solvers against lrsnash and Gambit,
+#               gradients of linear learners against JAX (skipped without PyPI, unless CI=true)
 #
 # CUMARL_NO_INSTALL=1 installs nothing. The last line reads "N passed, N failed" and counts every
 # test of ctest and every comparison. Exit status: 0 if none failed. Logs: build/logs.
@@ -207,17 +207,19 @@ part_consumer() {
 
 # The Python programs of tests/oracle, in a virtual environment of their own.
 part_oracle() {
-  local lack='' status one
-  cpu_program || return 0
+  local lack='' status one program
+  configure cpu -DCUMARL_BENCH=ON && build cpu cumarl_cli linear_gradients || return 0
   if ! { python3 -m venv build/venv &&
     build/venv/bin/pip install -q --disable-pip-version-check --retries 2 --timeout 20 \
       -r tests/oracle/requirements.txt; } >"$logs/oracle-install.log" 2>&1; then
     lack="its Python packages could not be had (no way to PyPI?); see $logs/oracle-install.log"
   fi
-  for one in lbf_oracle solve_oracle; do
+  for one in lbf_oracle solve_oracle linear_oracle; do
     status=0
+    program=build/cpu/cumarl
+    [[ $one != linear_oracle ]] || program=build/cpu/linear_gradients
     if [[ -z $lack ]]; then
-      build/venv/bin/python "tests/oracle/$one.py" build/cpu/cumarl 2>&1 |
+      build/venv/bin/python "tests/oracle/$one.py" "$program" 2>&1 |
         tee "$logs/$one.log" || status=$?
       (( status != 77 )) || lack="a package or program is missing; see $logs/$one.log"
     fi

@@ -34,7 +34,7 @@ class NameReader final : public FieldVisitor {
   void operator()(const char*, Tensor&, const char*, const char*) override {}
   void choice(const char*, Choice&, std::initializer_list<const char*> names,
               const char*) override {
-    all.assign(names.begin(), names.end());
+    if (all.empty()) all.assign(names.begin(), names.end());  // the first choice
   }
   std::vector<std::string> all;
 };

@@ -31,7 +31,7 @@ void compare(const PairModel& pair) {
                            "\"\nexploration = { start = 0.8, decay_rate = 1e-3 }\n";
   }
   request.config_text += "[evaluation]\nepisodes = 3\nsteps = 50\n[stop]\nmax_steps = 3000\n";
-  if (pair.learns()) request.config_text += "stable_periods = 700\n";
+  if (pair.learns() && !pair.joint()) request.config_text += "stable_periods = 700\n";
   // Few runs: a tile a run. Many: a thread a run; more of them than shared memory could hold.
   request.runs = 5;
   request.device = "cpu";

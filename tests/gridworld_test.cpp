@@ -293,17 +293,25 @@ TYPED_TEST(EveryGridworld, OptionsLeaveTheGameAlone) {
   });
 }
 
+/// An instance with a table index, for games whose default has none: specialise it.
+template <class Game>
+typename Game::Config indexed() {
+  return {};
+}
+
 /// Two observations have the same index exactly if they show the same.
 TYPED_TEST(EveryGridworld, IndexAndFeaturesTellTheSame) {
   using World = Gridworld<TypeParam>;
   for (const bool agent_ids : {false, true}) {
     for (const int messages : {1, 2}) {
       typename World::Config c;
+      c.game = indexed<TypeParam>();
       c.agent_ids = agent_ids;
-      c.messages = messages;
       c.max_steps = 40;
+      HostArena arena;
+      if (World::agents(World::make(c, arena)) > 1) c.messages = messages;
       Play<World> play(c);
-      if (World::observations(play.params, 0) == 0) continue;
+      ASSERT_GT(World::observations(play.params, 0), 0U) << "see indexed()";
       const int n = play.agents(), actions = World::actions(play.params, 0);
       std::map<uint32_t, std::vector<float>> seen;
       std::map<std::vector<float>, uint32_t> index;
@@ -418,7 +426,7 @@ TYPED_TEST(EveryGridworld, RefusesWhatCannotBe) {
 using Floats = std::vector<float>;
 enum { kNone, kNorth, kSouth, kWest, kEast };
 
-/// 3 x 3, two hunters, a prey that stands still.
+/// Prey that stand still, and may begin anywhere.
 PredatorPrey::Config still(int rows, int cols, int hunters, int prey = 1) {
   PredatorPrey::Config c;
   c.game.size = {rows, cols};
@@ -640,7 +648,7 @@ TEST(PredatorPrey, EachPreyPaysInTurn) {
   EXPECT_EQ(three.rewards, Floats(4, -0.01F - 0.5F)) << "two of three";
 }
 
-/// Turned by mirrors and by renaming agents who do not get in each other's way, play stays the same.
+/// Mirrored and transposed, play stays the same; and agents look the same by any number.
 TEST(PredatorPrey, MirrorsTransposesAndNames) {
   struct Symmetry {
     std::array<int, 5> action;
@@ -900,6 +908,29 @@ TEST(PredatorPrey, PreyMovesAsDrawn) {
     const double p = cell == std::vector<int64_t>{3, 2} ? 0.3 : 0.175;
     EXPECT_NEAR(count, p * kDraws, 5 * std::sqrt(p * (1 - p) * kDraws));
   }
+  // Beside a hunter, chances by hand: (2, 2) with hunters on (2, 1) and (1, 3) rejects to stay, to
+  // go north and to go east, .65 in all; west is taken, so it stays; south is free:
+  // .175 (1 + .65 + ... + .65^4). In the corner (0, 0) with a hunter on (0, 1) only staying is
+  // rejected; north and west are off the grid and count: .175 (1 + .3 + ... + .3^4).
+  const auto goes_south = [&](const Words& words) {
+    const std::vector<int64_t> from = words.at("prey");
+    int south = 0;
+    for (uint64_t run = 0; run < kDraws; ++run) {
+      play.set(words);
+      play.step({kNone, kNone}, {5, run});
+      const std::vector<int64_t> to = play.words().at("prey");
+      if (to != from) {
+        EXPECT_EQ(to, (std::vector<int64_t>{from[0] + 1, from[1]}));
+        ++south;
+      }
+    }
+    return south;
+  };
+  const double open = 0.44198546875, corner_move = 0.2493925;
+  EXPECT_NEAR(goes_south({{"hunters", {2, 1, 1, 3}}, {"prey", {2, 2}}, {"step", {0}}}),
+              open * kDraws, 5 * std::sqrt(open * (1 - open) * kDraws));
+  EXPECT_NEAR(goes_south({{"hunters", {0, 1, 4, 4}}, {"prey", {0, 0}}, {"step", {0}}}),
+              corner_move * kDraws, 5 * std::sqrt(corner_move * (1 - corner_move) * kDraws));
   // On the 15 x 15 grid cells wrap into the next row's byte: nobody may slip through.
   PredatorPrey::Config wide;
   wide.game.size = {15, 15};

@@ -189,14 +189,14 @@ TEST(Qmix, MonotonicAndGreedyActionsAgree) {
   int falling = 0, disagree = 0;
   double steepest = 0;
   for (int net = 0; net < 100'000; ++net) {
-    const int agents = 2 + net % 2;
+    const int agents = net % 8 == 0 ? 3 : 2;
     const int n = 3;
     const int rows = agents == 2 ? 9 : 27;
     Mix::Config c;
     c.embed = 1 + static_cast<int>(rng() % 4);
-    c.layers = 1 + net / 2 % 2;
+    c.layers = 1 + net % 2;
     c.width = 3;
-    c.activation.value = net / 4 % 2;
+    c.activation.value = net / 2 % 2;
     const int actions[3] = {3, 3, 3};
     const Mix::Shape s = Mix::make(c, {agents, n, actions, 3, 16});
     static const Block weights(1 << 16), gradient(1 << 16), work(1 << 18), prepared(1 << 16),
@@ -585,7 +585,7 @@ struct Game : Driven<L, double> {
   /// Full-batch Adam with a falling step size.
   void fit(int steps, double alpha) {
     for (int k = 0; k < steps; ++k) {
-      this->p.alpha = alpha * std::pow(1e-4, static_cast<double>(k) / steps);
+      this->p.alpha = alpha * std::pow(1e-3, static_cast<double>(k) / steps);
       L::update(SerialTeam{}, this->p, this->memory());
     }
   }
@@ -619,7 +619,7 @@ TEST(Fit, VdnIsTheAdditiveOne) {
       }
     }
     EXPECT_NEAR(game.descend(), squares, 1e-9);
-    if (&payoffs == &kClimbing || payoffs == kClimbing) {
+    if (payoffs == kClimbing) {
       EXPECT_NEAR(game.q(2, 2), 8.7778, 5e-5);
       EXPECT_NEAR(game.q(0, 0), -9.2222, 5e-5);
       EXPECT_NEAR(squares, 175.0864, 5e-5);
@@ -641,7 +641,7 @@ TEST(Fit, QmixOnTheQtranGame) {
   int in_basin = 0;
   for (uint64_t run = 1; run <= 4; ++run) {
     Game<Qmix<double>> game(c, kQtran, run);
-    game.fit(3000, 0.02);
+    game.fit(2000, 0.02);
     EXPECT_LT(game.q(0, 0), game.q(1, 1));
     const bool basin = std::fabs(game.q(0, 0) + 8) < 0.05;
     in_basin += basin ? 1 : 0;
@@ -661,7 +661,7 @@ TEST(Fit, QtranMeetsItsConditions) {
       c.mixer.variant.value = variant;
       c.mixer.width = 32;
       Game<Qtran<double>> game(c, kQtran, run);
-      game.fit(4000, 0.02);
+      game.fit(12000, 0.02);
       EXPECT_EQ(game.greedy(game.see, 0), 0);
       EXPECT_EQ(game.greedy(game.see, 1), 0);
       const auto q0 = game.utilities(game.see, 0), q1 = game.utilities(game.see, 1);
@@ -707,8 +707,8 @@ double two_step(typename L::Config c, uint64_t run) {
     }
   }
   d.pick_first();
-  for (int k = 0; k < 6000; ++k) {
-    d.p.alpha = 0.02 * std::pow(1e-2, k / 6000.0);
+  for (int k = 0; k < 3000; ++k) {
+    d.p.alpha = 0.02 * std::pow(1e-2, k / 3000.0);
     L::update(SerialTeam{}, d.p, d.memory());
   }
   if (d.greedy(at_state(d, 0), 0) == 0) return 7;
@@ -748,7 +748,7 @@ std::vector<std::byte> played() {
   const auto play = [&](const auto& team) {
     L::init(team, d.p, d.memory(), d.key);
     std::mt19937 rng(3);
-    for (uint64_t t = 0; t < 16; ++t) {
+    for (uint64_t t = 0; t < 8; ++t) {
       const auto a = d.random(rng), b = d.random(rng);
       Block x(a.size() * sizeof(Real)), y(b.size() * sizeof(Real));
       std::memcpy(x.data(), a.data(), a.size() * sizeof(Real));
@@ -775,9 +775,11 @@ std::vector<std::byte> played() {
 template <class L, class Real>
 void expect_same_bits() {
   const auto alone = played<L, Real, 1>();
-  EXPECT_TRUE((played<L, Real, 2>()) == alone);
-  EXPECT_TRUE((played<L, Real, 4>()) == alone);
-  EXPECT_TRUE((played<L, Real, 8>()) == alone);
+  if constexpr (sizeof(Real) == 4) {
+    EXPECT_TRUE((played<L, Real, 2>()) == alone);
+    EXPECT_TRUE((played<L, Real, 4>()) == alone);
+    EXPECT_TRUE((played<L, Real, 8>()) == alone);
+  }
   EXPECT_TRUE((played<L, Real, 16>()) == alone);
 }
 

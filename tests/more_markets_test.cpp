@@ -146,12 +146,18 @@ TEST(MarketMaker, ZeroProfitSpread) {
   const Dealers some;
   EXPECT_NEAR(MarketMaker::zero_profit_half_spread(some.params, 0.5), (1 - std::sqrt(0.58)) / 0.7,
               1e-11);
-  // elsewhere: no profit there, and a loss at everything lower
-  for (const double belief : {0.01, 0.1, 0.37, 0.62, 0.95}) {
-    const double s = MarketMaker::zero_profit_half_spread(some.params, belief);
-    EXPECT_NEAR(MarketMaker::expected_profit(some.params, belief, s), 0, 1e-12) << belief;
-    for (int k = 0; k < 100; ++k) {
-      EXPECT_LT(MarketMaker::expected_profit(some.params, belief, s * k / 100), 0) << belief;
+  // elsewhere: no profit there, and a loss at everything lower; at .6 informed and .8 or .2, where
+  // those who know the likelier value no longer gain
+  for (const double informed : {0.3, 0.6}) {
+    config.informed = informed;
+    config.reservation = 2;
+    const Dealers dealers(config);
+    for (const double belief : {0.01, 0.2, 0.37, 0.62, 0.8}) {
+      const double s = MarketMaker::zero_profit_half_spread(dealers.params, belief);
+      EXPECT_NEAR(MarketMaker::expected_profit(dealers.params, belief, s), 0, 1e-12) << belief;
+      for (int k = 0; k < 100; ++k) {
+        EXPECT_LT(MarketMaker::expected_profit(dealers.params, belief, s * k / 100), 0) << belief;
+      }
     }
   }
   // nobody but informed traders: the spread that keeps them out

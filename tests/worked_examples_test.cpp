@@ -14,6 +14,20 @@ namespace {
 using namespace cumarl;
 using namespace cumarl::test;
 
+TEST(MarketTools, MillionthsAndGrids) {
+  EXPECT_EQ(to_millionths(1.6e-6), 2);
+  EXPECT_EQ(to_millionths(1.4e-6), 1);
+  EXPECT_EQ(to_millionths(-1.6e-6), -2);
+  EXPECT_EQ(to_millionths(-1.4e-6), -1);
+  EXPECT_EQ(from_millionths(-2'500'000), -2.5);
+  EXPECT_EQ(clipped(std::nan(""), 1, 2), 1);
+  EXPECT_EQ(grid_value(2, 10, 5, 3), 8);
+  EXPECT_EQ(grid_value(2, 10, 1, 0), 2);
+  EXPECT_EQ(grid_index(2, 10, 5, 6.9), 2);
+  EXPECT_EQ(grid_index(2, 10, 5, 7), 3);
+  EXPECT_EQ(grid_index(2, 10, 5, 99), 4);
+}
+
 using Stores = World<ThreeStores>;
 
 TEST(ThreeStores, Contract) {
@@ -330,6 +344,12 @@ TEST(Warehouse, Transfers) {
   EXPECT_EQ(stock.rewards[1], 400 + 25 * 6);
   EXPECT_EQ(stock.rewards[2], 400 + 5 * 6 - 5);
   EXPECT_EQ(stock.words()["inventory"], (std::vector<int64_t>{0, 0, 5'000'000}));
+  // 1 sells nothing, and gets 10 from 2 before it gets 25 from 0; 5 stay short
+  stock.set({{"inventory", {65'000'000, 0, 50'000'000}}});
+  stock.step_real({0, 0, 0});
+  EXPECT_EQ(stock.rewards[0], 400 + 25 * 6);
+  EXPECT_EQ(stock.rewards[1], 35 * 4 - 5 * 2);
+  EXPECT_EQ(stock.rewards[2], 400 + 10 * 6);
   const auto measures = stock.evaluate([](auto&, auto&, int) { return 40.0; });
   EXPECT_EQ(measures.values.count("regret"), 0U);
   config.reward.value = 1;

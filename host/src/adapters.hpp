@@ -233,7 +233,9 @@ class ProblemOf final : public Problem {
           throw ParameterError("points", "must not be more than stop.max_steps");
         }
         cell.probe_every = stop_.max_steps / evaluation_.points;
-        at += (uint64_t{evaluation_.points} * Env::kProbes * sizeof(double) + 63) / 64 * 64;
+        cell.probe_width =
+            static_cast<uint32_t>(Env::probe_width(host_params_, evaluation_.measures));
+        at += (uint64_t{evaluation_.points} * cell.probe_width * sizeof(double) + 63) / 64 * 64;
       }
     }
     if (evaluation_.points > 0 && cell.probe_every == 0) {
@@ -241,6 +243,18 @@ class ProblemOf final : public Problem {
       throw ParameterError("points",
                            "needs a matrix game without memory, and learners that are "
                            "compiled agent by agent (a policy learner, or a mix)");
+    }
+    cell.tally_at = at;
+    if (evaluation_.measures) {
+      bool measured = false;
+      if constexpr (L::kAgentwise && requires { Env::measures(host_params_); }) {
+        measured = Env::measures(host_params_);
+      }
+      if (!measured) {
+        agent_in_error = kEvaluationInError;
+        throw ParameterError("measures", "needs a matrix game without memory, or soccer");
+      }
+      if constexpr (can_tally<Env, L>()) at += (Env::tally_bytes(host_params_) + 63) / 64 * 64;
     }
     cell.scratch_at = at;
     if constexpr (requires { Env::scratch_bytes(host_params_); }) {
@@ -259,6 +273,9 @@ class ProblemOf final : public Problem {
     spec.reward_low = reward.min;
     spec.reward_high = reward.max;
     spec.initial_runs = 1;
+    if constexpr (requires { Env::waiting_observation(host_params_, agent); }) {
+      spec.waiting = Env::waiting_observation(host_params_, agent);
+    }
     int all_actions[Env::kMaxAgents] = {};
     for (int i = 0; i < spec.agents; ++i) all_actions[i] = Env::actions(host_params_, i);
     spec.all_actions = all_actions;

@@ -63,6 +63,7 @@ std::string doctor_text() {
 
 Description describe_component(const std::string& name) {
   Description d;
+  std::string small;
   const auto finish = [&d](Settings& settings) {
     d.fields = describe([&](FieldVisitor& v) { settings.fields(v); });
   };
@@ -72,6 +73,7 @@ Description describe_component(const std::string& name) {
     d = {facts.name,    "environment",      facts.title, facts.source,
          facts.actions, facts.observations, {},          {}};
     finish(*model->settings());
+    small = facts.small;
   }
   for (const PairModel* model : pair_models()) {
     const LearnerFacts& facts = model->learner();
@@ -101,6 +103,7 @@ Description describe_component(const std::string& name) {
   if (!d.actions.empty()) {
     d.json["actions"] = d.actions;
     d.json["observations"] = d.observations;
+    d.json["small"] = small;  // settings of a small instance, as TOML
   }
   d.json["parameters"] = nlohmann::ordered_json::array();
   for (const FieldInfo& f : d.fields) d.json["parameters"].push_back(to_json(f));

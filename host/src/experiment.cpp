@@ -69,7 +69,8 @@ int learner_kind(const std::string& name) {
 }
 
 /// Reads one cell. The first error of any kind is thrown with its place. `agentwise`: as a mix even if
-/// all agents have one learner, so that a match-up of learners shares launches.
+/// all agents have one learner, so that a match-up of learners shares launches. So is a cell whose
+/// measures have to be taken step by step.
 ExperimentCell read_cell(Config& config, const CommonSettings& common, Experiment& experiment,
                          bool agentwise = false) {
   const std::string env_name = config.take_name("env", env_names());
@@ -87,9 +88,9 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
                                            env_name + " has too many of them");
     }
   }
-  const bool mixed =
-      agentwise || std::any_of(names.begin(), names.end(),
-                               [&](const std::string& name) { return name != names[0]; });
+  const bool mixed = agentwise || common.measures ||
+                     std::any_of(names.begin(), names.end(),
+                                 [&](const std::string& name) { return name != names[0]; });
 
   // `problem` makes the problem from everybody's settings, as the models at hand do it.
   const auto build = [&](const auto& settings_of, const auto& problem) {
@@ -117,7 +118,7 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
                       static_cast<uint64_t>(common.max_steps)};
       const Evaluation evaluation{static_cast<uint32_t>(common.episodes),
                                   static_cast<uint32_t>(common.steps),
-                                  static_cast<uint32_t>(common.points)};
+                                  static_cast<uint32_t>(common.points), common.measures};
       return problem(settings, stop, evaluation, *trained, agent);
     } catch (const ParameterError& error) {
       if (agent == kStopInError) throw config.locate("stop", error);
@@ -147,7 +148,8 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
       read_table(config, at, table);
       if (table.value != kAutoTable && table.value != kFloat64Table) {
         throw config.error(at + ".table",
-                           "must be \"float64\" or \"auto\" where agents have different learners");
+                           "must be \"float64\" or \"auto\" where agents have different learners, "
+                           "or with evaluation.measures");
       }
     }
     cell.pair = &mix;
@@ -226,6 +228,9 @@ void CommonSettings::evaluation_fields(FieldVisitor& v) {
     "played to evaluate a stochastic policy in an endless game");
   v("points", points, Bounds{0, 5000}, "",
     "moments of the run at which strategies are judged (matrix games without memory); 0: none");
+  v("measures", measures,
+    "regrets, convergence, welfare, selection, transfer entropy (matrix games without memory); win "
+    "shares (soccer)");
 }
 
 std::vector<std::string> env_names() {

@@ -45,6 +45,7 @@ struct CommonSettings {
   int episodes = 100;
   int steps = 1'000;
   int points = 0;
+  bool measures = false;
 
   void experiment_fields(FieldVisitor& v);
   void stop_fields(FieldVisitor& v);

@@ -122,6 +122,10 @@ class JointProblemOf final : public Problem {
       agent_in_error = kEvaluationInError;
       throw ParameterError("points", "must be 0: joint learners are judged at the end only");
     }
+    if (evaluation_.measures) {
+      agent_in_error = kEvaluationInError;
+      throw ParameterError("measures", "must be false: joint learners are judged at the end only");
+    }
     agent_in_error = 0;
     JointEnv told = joint_env<Env>(host_params_);
     told.warnings = warnings;

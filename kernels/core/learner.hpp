@@ -99,6 +99,7 @@ struct AgentSpec {
   /// the highest digit of the joint action; else null.
   const std::vector<double>* game;
   std::vector<int> neighbours;  ///< whom a mean-field learner averages over: all others by default
+  int64_t waiting = -1;         ///< observation that stands for "not my turn"; -1: there is none
 };
 
 /// Strategies that Sees::game learners are shown, [agents][kStrategyPitch].
@@ -123,7 +124,7 @@ struct Transition {
   int agents;
   Episode episode;
   uint64_t t;  ///< the joint step this was
-  RunKey key;  ///< for draws of its own: Rng(key, t, Stream::learn, 16 * agent), agents 0 to 254
+  RunKey key;  ///< for draws of its own: see own_word
   /// The strategies that were played, [agents][kStrategyPitch], for Sees::game learners in games of
   /// up to kStrategyPitch actions and agents; else null.
   const double* strategies;

@@ -23,9 +23,9 @@ CUMARL_HD inline double clipped_surrogate_slope(double ratio, double advantage, 
 /// same with v within `clip` of what it was when the step was kept.
 CUMARL_HD inline double value_loss_slope(double value, double was, double target, double clip) {
   const double error = value - target;
-  if (clip > 0) {
-    const double move = value - was;
-    const double near = was + (move > clip ? clip : (move < -clip ? -clip : move)) - target;
+  const double move = value - was;
+  if (clip > 0 && (move > clip || move < -clip)) {
+    const double near = was + (move > 0 ? clip : -clip) - target;
     if (near * near > error * error) return 0.0;
   }
   return error;

@@ -21,9 +21,10 @@ struct Stop {
 
 /// How a finished run is evaluated.
 struct Evaluation {
-  uint32_t episodes;  ///< of episodic environments
-  uint32_t steps;     ///< of endless ones, where the policy is not deterministic
-  uint32_t points;    ///< in time, at which Env::probe is taken; 0: none
+  uint32_t episodes;      ///< of episodic environments
+  uint32_t steps;         ///< of endless ones, where the policy is not deterministic
+  uint32_t points;        ///< in time, at which Env::probe is taken; 0: none
+  bool measures = false;  ///< runs are tallied step by step, and measures of that reported
 };
 
 /// `diverged`: weights are no numbers any more; the run stopped there.

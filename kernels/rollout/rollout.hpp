@@ -25,8 +25,10 @@ struct Cell {
   Evaluation evaluation;
   int32_t agents;
   uint64_t table_at[Env::kMaxAgents];  ///< where an agent's memory begins in its run's
-  uint64_t probe_at;                   ///< double [evaluation.points][Env::kProbes]
+  uint64_t probe_at;                   ///< double [evaluation.points][probe_width]
   uint64_t probe_every;                ///< joint steps; 0: no probes
+  uint32_t probe_width;                ///< Env::probe_width
+  uint64_t tally_at;                   ///< Env::tally_bytes with evaluation.measures, else none
   uint64_t scratch_at;                 ///< working memory of the evaluation, Env::scratch_bytes
   uint64_t memory_bytes;
 };
@@ -35,6 +37,16 @@ struct Cell {
 template <class Env, class L>
 constexpr bool can_probe() {
   return L::kAgentwise && requires { Env::kProbes; };
+}
+
+/// Whether a run of this pair can be tallied step by step.
+template <class Env, class L>
+constexpr bool can_tally() {
+  if constexpr (requires { Env::kTallies; }) {
+    return L::kAgentwise && Env::kTallies;
+  } else {
+    return false;
+  }
 }
 
 /// The shapes an environment wants compiled besides AnyShape.
@@ -142,6 +154,9 @@ class Lane {
     }
     Rng rng(key_, now, Stream::dynamics);
     const Episode episode = Env::step(cell_->env, env_, action, reward, rng);
+    if constexpr (can_tally<Env, L>()) {
+      if (cell_->evaluation.measures) tally(action, episode, now);
+    }
     typename L::Cursor next[kAgents];
     arrive_all(next);
     constexpr bool kShowsStrategies = L::kAgentwise && kAgents <= kStrategyPitch;
@@ -219,9 +234,23 @@ class Lane {
   CUMARL_HD void probe() {
     const uint64_t point = t_ / cell_->probe_every - 1;
     if (point >= cell_->evaluation.points) return;
-    auto* out = reinterpret_cast<double*>(memory_ + cell_->probe_at) + point * Env::kProbes;
+    auto* out = reinterpret_cast<double*>(memory_ + cell_->probe_at) + point * cell_->probe_width;
     const Policy<Env, L> policy(*cell_, memory_, key_);
     team_.once([&] { Env::probe(cell_->env, env_, policy, out); });
+  }
+
+  /// Counts the joint step `now`, before anybody learns from it.
+  CUMARL_HD void tally(const int* action, Episode episode, uint64_t now) {
+    std::byte* const counts = memory_ + cell_->tally_at;
+    const uint64_t most = cell_->stop.max_steps;
+    team_.once([&] {
+      auto* strategy = reinterpret_cast<double*>(counts);
+      for (int i = 0; i < agents(); ++i) {
+        L::strategy(cell_->learner[i], table(i), cursor_[i].observation, strategy);
+        strategy += cell_->learner[i].actions;
+      }
+      Env::tally(cell_->env, action, episode, now >= most - most / 5, counts);
+    });
   }
 
   /// Exploration words [first, first + count) of the run.
@@ -371,12 +400,15 @@ class Policy {
   /// What Env::probe reported at the end of step (k + 1) * points_every().
   CUMARL_HD uint32_t points() const { return cell_.probe_every > 0 ? cell_.evaluation.points : 0; }
   CUMARL_HD uint64_t points_every() const { return cell_.probe_every; }
+  /// What Env::tally has counted; null where it was not asked to.
+  CUMARL_HD std::byte* tally() const {
+    return can_tally<Env, L>() && cell_.evaluation.measures ? memory_ + cell_.tally_at : nullptr;
+  }
   /// Working memory of Env::scratch_bytes, 64-byte aligned.
   CUMARL_HD std::byte* scratch() const { return memory_ + cell_.scratch_at; }
   CUMARL_HD const double* point(uint32_t k) const {
-    size_t width = 1;
-    if constexpr (can_probe<Env, L>()) width = Env::kProbes;
-    return reinterpret_cast<const double*>(memory_ + cell_.probe_at) + k * width;
+    return reinterpret_cast<const double*>(memory_ + cell_.probe_at) +
+           static_cast<size_t>(k) * cell_.probe_width;
   }
 
  private:

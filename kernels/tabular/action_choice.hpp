@@ -22,18 +22,11 @@ CUMARL_HD inline void pure_strategy(int action, int count, double* out) {
   for (int a = 0; a < count; ++a) out[a] = a == action ? 1.0 : 0.0;
 }
 
-/// Draws from the softmax of values / temperature by inversion.
+/// Draws from the softmax of values / temperature.
 CUMARL_HD inline int softmax_action(const double* values, int count, double temperature,
                                     uint32_t word) {
-  const double top = best_value(values, count);
-  double total = 0.0;
-  for (int a = 0; a < count; ++a) total += portable_exp((values[a] - top) / temperature);
-  double left = unit_double(word) * total;
-  for (int a = 0; a + 1 < count; ++a) {
-    left -= portable_exp((values[a] - top) / temperature);
-    if (left < 0.0) return a;
-  }
-  return count - 1;
+  return draw_softmax([values](int a) { return values[a]; }, count, best_value(values, count),
+                      temperature, word);
 }
 
 /// `action`, or what exploration at rate epsilon_t plays instead.
@@ -86,11 +79,12 @@ inline void require_boltzmann(const Exploration::Config& c) {
   }
 }
 
-/// A word of the agent's own: the first of Rng(key, t, Stream::learn, 16 * agent). A step's blocks
-/// last for 255 agents, so the next 255 take the second words, and so on, up to 1,020 agents.
-CUMARL_HD inline uint32_t own_word(const Transition& step) {
+/// A word of the agent's own, the `draw`-th (0 to 15) of a step: from block 16 * agent + draw of the
+/// stream `learn`. A step's blocks last for 255 agents, so the next 255 take the second words, and so
+/// on, up to 1,020 agents.
+CUMARL_HD inline uint32_t own_word(const Transition& step, uint32_t draw = 0) {
   const auto agent = static_cast<uint32_t>(step.agent);
-  const Philox b = philox(step.key, step.t, Stream::learn, 16 * (agent % 255));
+  const Philox b = philox(step.key, step.t, Stream::learn, 16 * (agent % 255) + draw);
   const uint32_t words[4] = {b.x0, b.x1, b.x2, b.x3};
   return words[agent / 255 % 4];
 }

@@ -126,4 +126,19 @@ struct Exploration {
   }
 };
 
+/// Draws one of `count` actions from the softmax of value(a) / temperature by inversion of a random
+/// word; plain doubles in action order. `top` is the largest value.
+template <class Value>
+CUMARL_HD CUMARL_INLINE int draw_softmax(Value value, int count, double top, double temperature,
+                                         uint32_t word) {
+  double total = 0.0;
+  for (int a = 0; a < count; ++a) total += portable_exp((value(a) - top) / temperature);
+  double left = unit_double(word) * total;
+  for (int a = 0; a + 1 < count; ++a) {
+    left -= portable_exp((value(a) - top) / temperature);
+    if (left < 0.0) return a;
+  }
+  return count - 1;
+}
+
 }  // namespace cumarl::inline CUMARL_VARIANT

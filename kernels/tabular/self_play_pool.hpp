@@ -101,9 +101,9 @@ struct SelfPlayPool {
   CUMARL_HD static void learn(const Params& p, std::byte* memory, uint32_t from, uint32_t,
                               const Transition& step) {
     double* const row = Values::row(p, memory, from);
-    Rng rng(step.key, step.t, Stream::learn, 16 * static_cast<uint32_t>(step.agent));
     const uint32_t snapshots = size(p, memory);
-    const double* const rival = snapshots == 0 ? row : snapshot(p, memory, rng.below(snapshots));
+    const double* const rival =
+        snapshots == 0 ? row : snapshot(p, memory, below(own_word(step), snapshots));
     const int a = step.actions[step.agent];
     const int b = arg_max(rival, p.actions);
     row[a] += p.alpha * (p.game.view.payoff(a * p.actions + b, 0) - row[a]);
@@ -111,7 +111,7 @@ struct SelfPlayPool {
       double& ever = offered(p, memory);
       ever += 1.0;
       // the n-th one takes place floor(n u), u uniform, if there is such a place
-      const double place = ever <= p.pool ? ever - 1.0 : ever * unit_double(rng.word());
+      const double place = ever <= p.pool ? ever - 1.0 : ever * unit_double(own_word(step, 1));
       if (place < p.pool) {
         double* const slot = snapshot(p, memory, static_cast<uint64_t>(place));
         for (int k = 0; k < p.actions; ++k) slot[k] = row[k];

@@ -215,20 +215,12 @@ struct Tabular {
   /// Fills and padding are never the best, so a padded row may be scanned whole.
   CUMARL_HD static CUMARL_INLINE int scan_width(const Params& p) { return p.row_pitch(); }
 
-  /// Softmax over the row at `temperature`, drawn by inversion; plain doubles in action order.
+  /// Softmax over the row at `temperature`.
   CUMARL_HD static uint32_t boltzmann(const Params& p, const Entry* entries, const Best& best,
                                       double temperature, uint32_t word) {
-    const double top = Table::worth(p.codec, best);
-    double total = 0.0;
-    for (int a = 0; a < p.row_actions(); ++a) {
-      total += portable_exp((Table::decode(p.codec, entries[a]) - top) / temperature);
-    }
-    double left = unit_double(word) * total;
-    for (int a = 0; a + 1 < p.row_actions(); ++a) {
-      left -= portable_exp((Table::decode(p.codec, entries[a]) - top) / temperature);
-      if (left < 0.0) return static_cast<uint32_t>(a);
-    }
-    return static_cast<uint32_t>(p.row_actions() - 1);
+    const auto value = [&](int a) { return Table::decode(p.codec, entries[a]); };
+    return static_cast<uint32_t>(
+        draw_softmax(value, p.row_actions(), Table::worth(p.codec, best), temperature, word));
   }
 
  private:
