@@ -27,6 +27,19 @@ CUMARL_HD constexpr size_t at(int row, int pitch) {
   return static_cast<size_t>(row) * static_cast<size_t>(pitch);
 }
 
+/// for_columns, for an f that reads and writes nothing of other columns.
+template <class Team, class F>
+CUMARL_HD CUMARL_INLINE void each_column(const Team& team, int n, F f) {
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+  if constexpr (Team::size() == 1) {
+#pragma GCC ivdep
+    for (int k = 0; k < n; ++k) f(k);
+    return;
+  }
+#endif
+  for_columns(team, n, f);
+}
+
 /// A factor whose entry (m, k) is data[m * row + k * step].
 template <class Real>
 struct Factor {
@@ -173,12 +186,8 @@ CUMARL_HD void add_weight_gradient(const Team& team, const Real* x, int x_pitch,
 template <class Real, class Team>
 CUMARL_HD void add_bias_gradient(const Team& team, const Real* dy, int dy_pitch, int rows, int out,
                                  Real* g) {
-  for_columns(team, out, [&](int n) {
-    Real sum = g[n];
-    for (int b = 0; b < rows; ++b) sum += dy[batch_ops::at(b, dy_pitch) + static_cast<size_t>(n)];
-    g[n] = sum;
-  });
-  team.sync();
+  const Real one = 1;
+  batch_ops::product<Real>(team, {&one, 0, 0}, 1, rows, dy, dy_pitch, out, {g, 0}, g, out);
 }
 
 /// The gradient of x: dx[b] = dy[b] W', with W' [out][dx_pitch] as `transpose` makes it.
@@ -208,7 +217,7 @@ template <class Real, class Team>
 CUMARL_HD void rectify(const Team& team, Real* x, int pitch, int rows, int n) {
   for (int b = 0; b < rows; ++b) {
     Real* const row = x + batch_ops::at(b, pitch);
-    for_columns(team, n, [&](int k) { row[k] = row[k] > Real(0) ? row[k] : Real(0); });
+    batch_ops::each_column(team, n, [&](int k) { row[k] = row[k] > Real(0) ? row[k] : Real(0); });
   }
   team.sync();
 }
@@ -220,7 +229,7 @@ CUMARL_HD void rectify_gradient(const Team& team, const Real* x, int x_pitch, in
   for (int b = 0; b < rows; ++b) {
     const Real* const kept = x + batch_ops::at(b, x_pitch);
     Real* const row = dx + batch_ops::at(b, dx_pitch);
-    for_columns(team, n, [&](int k) { row[k] = kept[k] > Real(0) ? row[k] : Real(0); });
+    batch_ops::each_column(team, n, [&](int k) { row[k] = kept[k] > Real(0) ? row[k] : Real(0); });
   }
   team.sync();
 }

@@ -8,6 +8,7 @@
 
 #include "kernels/core/fields.hpp"
 #include "kernels/linear/adam.hpp"
+#include "kernels/mixing/batch_ops.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
 
@@ -69,7 +70,7 @@ struct Descent {
     const auto keep = static_cast<Real>(decay);
     const auto take = static_cast<Real>(1.0 - decay);
     const Real epsilon = adam.epsilon;
-    for_columns(team, n, [&](int j) {
+    batch_ops::each_column(team, n, [&](int j) {
       const Real slope = scale * g[j];
       const Real second = keep * moment[j] + take * (slope * slope);
       moment[j] = second;

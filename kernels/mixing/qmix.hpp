@@ -144,7 +144,7 @@ struct MonotonicMixer {
       for (int i = 0; i < s.agents; ++i) {
         const Real scale = q[i];
         const Real* const row = weights + i * s.units;
-        for_columns(team, s.units, [&](int e) { pre[e] += scale * magnitude(row[e]); });
+        batch_ops::each_column(team, s.units, [&](int e) { pre[e] += scale * magnitude(row[e]); });
       }
       activate(team, s, pre);
       const Real sum = sum_columns<Real>(
@@ -173,14 +173,16 @@ struct MonotonicMixer {
       const Real* const q = in.q + batch_ops::at(r, kColumns);
       const Real error = slope[r];
       const bool elu = s.act == kElu;
-      for_columns(team, s.units, [&](int e) {
-        const Real bend = h[e] > Real(0) ? Real(1) : (elu ? h[e] + Real(1) : Real(0));
+      batch_ops::each_column(team, s.units, [&](int e) {
+        const Real below = elu ? h[e] + Real(1) : Real(0);
+        const Real bend = h[e] > Real(0) ? Real(1) : below;
         const Real d = error * magnitude(last[e]) * bend;
+        const Real hidden = t[s.v_at + e];
+        const Real through = error * v[e];
         dpre[e] = d;
         dt[s.b_at + e] = d;
         dlast[e] = with_sign(error * h[e], last[e]);
-        const Real hidden = t[s.v_at + e];
-        dt[s.v_at + e] = hidden > Real(0) ? error * v[e] : Real(0);
+        dt[s.v_at + e] = hidden > Real(0) ? through : Real(0);
         dv[e] += error * hidden;
       });
       for (int i = 0; i < s.agents; ++i) {
@@ -192,7 +194,8 @@ struct MonotonicMixer {
         }
         const Real scale = q[i];
         Real* const drow = dweights + i * s.units;
-        for_columns(team, s.units, [&](int e) { drow[e] = with_sign(scale * dpre[e], row[e]); });
+        batch_ops::each_column(team, s.units,
+                               [&](int e) { drow[e] = with_sign(scale * dpre[e], row[e]); });
       }
       if (team.rank() == 0) dv[s.units] += error;
     }
