@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Differentiates value decomposition losses with JAX in float64 and compares with the kernels.
 
-usage: mixing_oracle.py CUMARL_OR_PROBE [--cases N] [--seed S]
+usage: mixing_oracle.py MIXING_PROBE [--cases N] [--seed S]
 
-mixing_probe (tests/mixing_probe.cpp; beside CUMARL in tests/) draws N random shapes (agents 1 to 16,
+MIXING_PROBE (tests/oracle/mixing_probe.cpp) draws N random shapes (agents 1 to 16,
 actions 2 to 32, state 1 to 256, embed 1 to 64) of VDN, QMIX (one and two hypernetwork layers, ELU and
 ReLU) and QTRAN (base and alt), in float64 and float32, and writes weights, replays, joint values, the
 loss and its gradient. Here the loss is written down from the papers and differentiated by JAX.
@@ -17,7 +17,6 @@ Exit status: 0 all equal, 1 a difference, 77 a tool is missing.
 """
 import argparse
 import json
-import os
 import subprocess
 import sys
 
@@ -291,13 +290,11 @@ def check(case, numbers, found):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("program")
+    parser.add_argument("probe")
     parser.add_argument("--cases", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    probe = arguments.program
-    if os.path.basename(probe) != "mixing_probe":
-        probe = os.path.join(os.path.dirname(probe), "tests", "mixing_probe")
+    probe = arguments.probe
     found = {"float64": 0.0, "float32": 0.0, "compared": 0, "wrong": 0, "left out": 0}
     count = 0
     with subprocess.Popen([probe, str(arguments.cases), str(arguments.seed)],
