@@ -11,7 +11,7 @@
 #     cuda      CUDA build for sm_90 (skipped without nvcc); its tests skip without a GPU
 #     consumer  an outside project that uses the installed library through find_package(cumarl)
 #     oracle    level-based foraging against its Python package, solvers against lrsnash and Gambit,
-#               gradients of linear learners against JAX (skipped without PyPI, unless CI=true)
+#               gradients of linear and of mixing learners against JAX (skipped without PyPI, unless CI=true)
 #
 # CUMARL_NO_INSTALL=1 installs nothing. The last line reads "N passed, N failed" and counts every
 # test of ctest and every comparison. Exit status: 0 if none failed. Logs: build/logs.
@@ -23,7 +23,7 @@ source scripts/common.sh
 all_parts=(format cpu hashes asan tsan cuda consumer oracle)
 case ${1:-} in
   -h | --help)
-    sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
 esac
@@ -210,16 +210,17 @@ part_consumer() {
 # The Python programs of tests/oracle, in a virtual environment of their own.
 part_oracle() {
   local lack='' status one program
-  configure cpu "${gxx_options[@]}" && build cpu cumarl_cli linear_gradients || return 0
+  configure cpu "${gxx_options[@]}" && build cpu cumarl_cli linear_gradients mixing_probe || return 0
   if ! { python3 -m venv build/venv &&
     build/venv/bin/pip install -q --disable-pip-version-check --retries 2 --timeout 20 \
       -r tests/oracle/requirements.txt; } >"$logs/oracle-install.log" 2>&1; then
     lack="its Python packages could not be had (no way to PyPI?); see $logs/oracle-install.log"
   fi
-  for one in lbf_oracle solve_oracle linear_oracle; do
+  for one in lbf_oracle solve_oracle linear_oracle mixing_oracle; do
     status=0
     program=build/cpu/cumarl
     [[ $one != linear_oracle ]] || program=build/cpu/linear_gradients
+    [[ $one != mixing_oracle ]] || program=build/cpu/mixing_probe
     if [[ -z $lack ]]; then
       build/venv/bin/python "tests/oracle/$one.py" "$program" 2>&1 |
         tee "$logs/$one.log" || status=$?

@@ -1,0 +1,527 @@
+/// \file
+/// Deep Q-learning of all agents together through a mixer (mixer.hpp).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "kernels/linear/joint_learner.hpp"
+#include "kernels/mixing/descent.hpp"
+#include "kernels/mixing/mixer.hpp"
+#include "kernels/mixing/replay.hpp"
+#include "kernels/mixing/utilities.hpp"
+#include "kernels/tabular/action_choice.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+/// Utilities Q_i(x_i, u_i) and a mixer Q(s, u) of them descend the mean over the joint steps of a
+/// sample of episodes of
+///   (r + gamma Q'(s', u') - Q(s, u))^2   (+ the mixer's constraints)
+/// with r the sum (or mean) of the agents' rewards, Q' of target networks, and u' the greedy actions
+/// by the utilities (`double_q`) or by their targets; a step that ended its episode has no u', one
+/// that a time limit cut has. Every `every`-th time that an episode, or a piece of `replay.steps`
+/// steps of one, has been kept, `batch` of those kept are drawn (with replacement) and learned from.
+/// The sample is worked through in chunks of up to kSteps joint steps, whose activations and
+/// generated weights stay in the run's working memory. Memory of a run: see make().
+/// Source: the mixer's; van Hasselt, Guez, Silver, "Deep Reinforcement Learning with Double
+/// Q-learning", AAAI 2016. Deviation: no recurrence: utilities see the present features only;
+/// sampling with replacement; one environment a run.
+template <class Real, template <class> class Mixer>
+struct ValueDecomposition {
+  using Mix = Mixer<Real>;
+  using Agents = Utilities<Real>;
+  using Memory = Replay<Real>;
+  static constexpr LearnerFacts kFacts = Mix::kFacts;
+  static constexpr Acts kActs = Acts::numbered;
+  static constexpr bool kGreedy = true;
+  static constexpr int kSteps = 32;           ///< of a chunk
+  static constexpr int kPlaces = 2 * kSteps;  ///< with what follows them
+  static constexpr int kMaxBatch = 1024;
+  static constexpr bool kConstrains = requires { &Mix::template constrain<SerialTeam>; };
+
+  struct Config : JointConfig {
+    double alpha = 5e-4;
+    double gamma = 0.99;
+    Exploration::Config exploration;
+    typename Agents::Config utility;
+    typename Mix::Config mixer;
+    typename Descent<Real>::Config optimizer;
+    int batch = 32;
+    int slots = 512;
+    int steps = 1;
+    int every = 1;
+    int target_every = 200;
+    double target_rate = 0.0;
+    bool double_q = true;
+    Choice reward{0};
+
+    Config() {
+      exploration.schedule.value = Exploration::kLinear;
+      exploration.end = 0.05;
+      exploration.decay_steps = 5000;
+    }
+  };
+  static void fields(FieldVisitor& v, Config& c) {
+    v("alpha", c.alpha, Bounds{0, 1e3}, "", "step size");
+    v("gamma", c.gamma, Bounds{0, 1}, "", "discount factor");
+    c.exploration.fields(v);
+    c.utility.fields(v);
+    c.mixer.fields(v);
+    c.optimizer.fields(v);
+    v("batch", c.batch, Bounds{1, kMaxBatch}, "episodes", "learned from in an update");
+    v("every", c.every, Bounds{1, 1e6}, "episodes", "kept between two updates");
+    v("replay.slots", c.slots, Bounds{1, 1e6}, "episodes", "that are kept, the newest ones");
+    v("replay.steps", c.steps, Bounds{1, 1e5}, "joint step",
+      "of a kept episode at most, longer ones are kept in pieces; 1: single transitions");
+    v("target.every", c.target_every, Bounds{1, 1e9}, "updates",
+      "after which the targets become copies (with target.rate 0)");
+    v("target.rate", c.target_rate, Bounds{0, 1}, "",
+      "how far the targets move with every update; 0: copies instead");
+    v("double_q", c.double_q, "next actions by the utilities, not by their targets");
+    v.choice("reward", c.reward, {"sum", "mean"},
+             "of the agents' rewards, which all of them learn");
+    c.JointConfig::fields(v);
+  }
+
+  struct Params {
+    typename Agents::Shape utility;
+    typename Mix::Shape mixer;
+    typename Memory::Shape replay;
+    Descent<Real> descent;
+    Exploration exploration;
+    Real alpha, gamma, target_rate, reward_scale;
+    int32_t agents, pitch, state_pitch;
+    int32_t batch, every, target_every;
+    bool double_q;
+    uint64_t size;  ///< of all parameters, the utilities' first
+    uint64_t mixer_at;
+    // where things are in the run's memory, in bytes
+    uint64_t weights, targets, gradient, moments, prepared, work, indices, kept, bytes;
+    // and in working memory, in numbers
+    uint64_t x, state, next_state, hidden, dh, q, target_q, dq, chosen, next_chosen, dchosen, total,
+        next_total, slope, weight, mixing;
+  };
+
+  static Params make(const Config& c, const JointSpec& spec, Arena&) {
+    Params p{};
+    p.utility = Agents::make(c.utility, spec);
+    p.mixer = Mix::make(c.mixer, {spec.agents, p.utility.most, p.utility.actions, spec.global_size,
+                                  spec.global_pitch});
+    p.replay = {c.slots, c.steps, spec.agents, spec.pitch, spec.global_pitch};
+    p.descent = Descent<Real>::make(c.optimizer);
+    p.exploration = Exploration::make(c.exploration, p.utility.most);
+    if (p.exploration.kind != Exploration::kEpsilonGreedy) {
+      throw ParameterError("exploration.kind", "must be \"epsilon_greedy\" for this learner");
+    }
+    if (static_cast<double>(c.slots + 1) * (c.steps + 1) > 1e9) {
+      throw ParameterError("replay.slots", "times replay.steps must stay below 1e9");
+    }
+    p.alpha = static_cast<Real>(c.alpha);
+    p.gamma = static_cast<Real>(c.gamma);
+    p.target_rate = static_cast<Real>(c.target_rate);
+    p.reward_scale = static_cast<Real>(c.reward.value == 1 ? 1.0 / spec.agents : 1.0);
+    p.agents = spec.agents;
+    p.pitch = spec.pitch;
+    p.state_pitch = spec.global_pitch;
+    p.batch = c.batch;
+    p.every = c.every;
+    p.target_every = c.target_every;
+    p.double_q = c.double_q;
+    p.mixer_at = Agents::parameters(p.utility);
+    p.size = p.mixer_at + Mix::parameters(p.mixer);
+
+    uint64_t end = kHeadBytes;
+    const auto place = [&end](uint64_t bytes) {
+      const uint64_t at = end;
+      end += (bytes + 63) / 64 * 64;
+      return at;
+    };
+    p.weights = place(p.size * sizeof(Real));
+    p.targets = place(p.size * sizeof(Real));
+    p.gradient = place(p.size * sizeof(Real));
+    p.moments = place(p.size * sizeof(Real) * static_cast<uint64_t>(p.descent.moments()));
+    p.prepared = place((Agents::prepared(p.utility) + Mix::prepared(p.mixer)) * sizeof(Real));
+    p.indices = place(sizeof(Indices) + static_cast<uint64_t>(p.batch) * sizeof(int32_t));
+    p.kept = place(Memory::bytes(p.replay));
+    p.work = end;
+    end = 0;
+    const auto rows = [&place](int count, int pitch) { return place(batch_ops::at(count, pitch)); };
+    const int n = spec.agents;
+    p.x = rows(n * kPlaces, p.pitch);
+    p.state = rows(kPlaces, p.state_pitch);
+    p.next_state = rows(kSteps, p.state_pitch);
+    p.hidden = rows(n * kPlaces, p.utility.hidden);
+    p.dh = rows(kPlaces, p.utility.hidden);
+    p.q = rows(n * kPlaces, p.utility.row);
+    p.target_q = rows(n * kPlaces, p.utility.row);
+    p.dq = rows(n * kSteps, p.utility.row);
+    p.chosen = rows(kSteps, kColumns);
+    p.next_chosen = rows(kSteps, kColumns);
+    p.dchosen = rows(kSteps, kColumns);
+    p.total = rows(1, kSteps);
+    p.next_total = rows(1, kSteps);
+    p.slope = rows(1, kSteps);
+    p.weight = rows(1, kSteps);
+    p.mixing = place(Mix::working(p.mixer, kSteps));
+    p.bytes = p.work + end * sizeof(Real);
+    return p;
+  }
+
+  CUMARL_HD static size_t bytes(const Params& p) { return p.bytes; }
+
+  /// Calls f(Weights) for all matrices of parameters.
+  template <class F>
+  CUMARL_HD static void for_weights(const Params& p, F f) {
+    Agents::for_weights(p.utility, f);
+    Mix::for_weights(p.mixer, [&](Weights w) {
+      w.at += p.mixer_at;
+      f(w);
+    });
+  }
+  /// [size]
+  CUMARL_HD static Real* weights(const Params& p, std::byte* memory) {
+    return reinterpret_cast<Real*>(memory + p.weights);
+  }
+  CUMARL_HD static Real* targets(const Params& p, std::byte* memory) {
+    return reinterpret_cast<Real*>(memory + p.targets);
+  }
+  CUMARL_HD static Real* gradient(const Params& p, std::byte* memory) {
+    return reinterpret_cast<Real*>(memory + p.gradient);
+  }
+  CUMARL_HD static Memory replay(const Params& p, std::byte* memory) {
+    return {p.replay, memory + p.kept};
+  }
+  /// [batch] slots of the replay that `descend` learns from.
+  CUMARL_HD static int32_t* picked(const Params& p, std::byte* memory) {
+    return reinterpret_cast<int32_t*>(memory + p.indices + sizeof(Indices));
+  }
+
+  template <class Team>
+  CUMARL_HD static void init(const Team& team, const Params& p, std::byte* memory, RunKey key) {
+    Real* const w = weights(p, memory);
+    uint32_t block = 0;
+    for_weights(p, [&](const Weights& m) { init_weights(team, m, w, key, block++); });
+    copy_vector(team, targets(p, memory), w, static_cast<int>(p.size));
+    if (team.rank() == 0) *head(memory) = {0, 0, 0, p.descent.first()};
+    team.sync();
+  }
+
+  template <class Team>
+  CUMARL_HD static void act(const Team& team, const Params& p, std::byte* memory,
+                            const Seen<Real>& seen, const uint32_t* words, uint64_t t,
+                            JointAction& out) {
+    for (int i = 0; i < p.agents; ++i) {
+      const Real* const q = utilities(team, p, memory, seen, i);
+      const int n = p.utility.actions[i];
+      out.action[i] = epsilon_action(p.exploration, top_of(q, n), n, words[i], t);
+      team.sync();
+    }
+  }
+
+  template <class Team>
+  CUMARL_HD static void policy(const Team& team, const Params& p, std::byte* memory,
+                               const Seen<Real>& seen, int agent, double* out) {
+    const Real* const q = utilities(team, p, memory, seen, agent);
+    pure_strategy(top_of(q, p.utility.actions[agent]), p.utility.actions[agent], out);
+    team.sync();
+  }
+
+  template <class Team>
+  CUMARL_HD static int learn(const Team& team, const Params& p, std::byte* memory,
+                             const Seen<Real>& from, const Seen<Real>& to, const JointStep& step) {
+    const Memory kept = replay(p, memory);
+    Head* const at = head(memory);
+    const int k = at->step;
+    const uint64_t complete = at->complete;
+    const auto slot = static_cast<int>(complete % static_cast<uint64_t>(p.replay.slots + 1));
+    const int place = kept.place(slot, k);
+    const bool full = step.episode != Episode::goes_on || k + 1 == p.replay.steps;
+    kept.keep(team, place, from);
+    if (full) kept.keep(team, place + 1, to);
+    if (team.rank() == 0) {
+      Real reward = 0;
+      for (int i = 0; i < p.agents; ++i) {
+        reward += static_cast<Real>(step.rewards[i]);
+        kept.actions(place)[i] = static_cast<uint8_t>(step.actions->action[i]);
+      }
+      kept.reward(place) = reward * p.reward_scale;
+      kept.episode(place) = step.episode;
+      if (full) kept.length(slot) = k + 1;
+    }
+    team.sync();  // all have read the head
+    if (team.rank() == 0) {
+      at->step = full ? 0 : k + 1;
+      at->complete = full ? complete + 1 : complete;
+    }
+    team.sync();
+    if (!full || (complete + 1) % static_cast<uint64_t>(p.every) != 0) return -1;
+    if (complete + 1 < static_cast<uint64_t>(p.batch < p.replay.slots ? p.batch : p.replay.slots)) {
+      return -1;
+    }
+    pick(team, p, memory, complete + 1, Rng(step.key, step.t, Stream::learn));
+    return update(team, p, memory) ? -1 : 0;
+  }
+
+  /// A gradient step on the slots `picked`. False where the run diverges.
+  template <class Team>
+  CUMARL_HD static bool update(const Team& team, const Params& p, std::byte* memory) {
+    descend(team, p, memory);
+    Head* const at = head(memory);
+    const auto powers = at->powers;
+    const uint64_t updates = at->updates + 1;
+    Real* const w = weights(p, memory);
+    Real* const target = targets(p, memory);
+    const auto n = static_cast<int>(p.size);
+    const Real square =
+        p.descent.step(team, p.alpha, w, gradient(p, memory),
+                       reinterpret_cast<Real*>(memory + p.moments), p.size, powers, n);
+    if (p.target_rate > Real(0)) {
+      for_columns(team, n, [&](int k) { target[k] += p.target_rate * (w[k] - target[k]); });
+    } else if (updates % static_cast<uint64_t>(p.target_every) == 0) {
+      copy_vector(team, target, w, n);
+    }
+    team.sync();
+    if (team.rank() == 0) {
+      at->powers = p.descent.after(powers);
+      at->updates = updates;
+    }
+    team.sync();
+    return !diverging(square);
+  }
+
+  /// The loss over the slots `picked`, the same in every lane, and its gradient.
+  template <class Team>
+  CUMARL_HD static Real descend(const Team& team, const Params& p, std::byte* memory) {
+    const Memory kept = replay(p, memory);
+    const int32_t* const slots = picked(p, memory);
+    Real* const g = gradient(p, memory);
+    const Real* const w = weights(p, memory);
+    Real* const prepared = reinterpret_cast<Real*>(memory + p.prepared);
+    fill(team, g, Real(0), static_cast<int>(p.size));
+    Agents::prepare(team, p.utility, w, prepared);
+    Mix::prepare(team, p.mixer, w + p.mixer_at, prepared + Agents::prepared(p.utility));
+    int64_t steps = 0;
+    for (int b = 0; b < p.batch; ++b) steps += kept.length(slots[b]);
+    const Real share = Real(1) / static_cast<Real>(steps);
+    Real loss = 0;
+    Cursor cursor{0, 0};
+    while (cursor.episode < p.batch) {
+      int follow = 0;
+      const int rows = gather(team, p, memory, cursor, follow);
+      loss += chunk(team, p, memory, rows, follow, share);
+    }
+    return loss;
+  }
+
+ private:
+  struct Head {
+    uint64_t complete;  ///< slots written
+    uint64_t updates;
+    int32_t step;  ///< of the slot that is written
+    typename Descent<Real>::Powers powers;
+  };
+  static constexpr size_t kHeadBytes = 64;
+  static_assert(sizeof(Head) <= kHeadBytes);
+
+  /// What a chunk consists of. Rows of it: its steps, then what follows those that nothing of the
+  /// chunk follows.
+  struct Indices {
+    int32_t place[kPlaces];  ///< in the replay, of a row
+    int32_t next[kSteps];    ///< the row that follows a step
+    int32_t action[kSteps * kColumns];
+    int32_t next_action[kSteps * kColumns];
+    int32_t greedy[kSteps * kColumns];
+  };
+  static_assert(sizeof(Indices) % 64 == 0);
+
+  /// How far a pass over the sample is.
+  struct Cursor {
+    int episode;  ///< of the sample
+    int step;     ///< of it
+  };
+
+  CUMARL_HD static Head* head(std::byte* memory) { return reinterpret_cast<Head*>(memory); }
+  CUMARL_HD static Indices& indices(const Params& p, std::byte* memory) {
+    return *reinterpret_cast<Indices*>(memory + p.indices);
+  }
+  CUMARL_HD static Real* work(const Params& p, std::byte* memory, uint64_t at) {
+    return reinterpret_cast<Real*>(memory + p.work) + at;
+  }
+  /// The part of agent i in an array of kPlaces rows an agent.
+  CUMARL_HD static Real* of(Real* all, int agent, int pitch, int rows = kPlaces) {
+    return all + batch_ops::at(agent * rows, pitch);
+  }
+
+  template <class Team>
+  CUMARL_HD static const Real* utilities(const Team& team, const Params& p, std::byte* memory,
+                                         const Seen<Real>& seen, int agent) {
+    Real* const q = work(p, memory, p.q);
+    Agents::forward(team, p.utility, weights(p, memory), agent, seen.agent(agent), 1,
+                    work(p, memory, p.hidden), q);
+    return q;
+  }
+
+  template <class Team>
+  CUMARL_HD static void pick(const Team& team, const Params& p, std::byte* memory,
+                             uint64_t complete, Rng rng) {
+    if (team.rank() == 0) {
+      const auto ring = static_cast<uint64_t>(p.replay.slots + 1);
+      const uint64_t there = complete < ring ? complete : static_cast<uint64_t>(p.replay.slots);
+      int32_t* const out = picked(p, memory);
+      for (int b = 0; b < p.batch; ++b) {
+        const uint64_t back = 1 + rng.below(static_cast<uint32_t>(there));
+        out[b] = static_cast<int32_t>((complete - back) % ring);
+      }
+    }
+    team.sync();
+  }
+
+  /// Fills the places of the next chunk and copies what was seen there. Returns its steps; `follow`:
+  /// the rows behind them.
+  template <class Team>
+  CUMARL_HD static int gather(const Team& team, const Params& p, std::byte* memory, Cursor& cursor,
+                              int& follow) {
+    const Memory kept = replay(p, memory);
+    const int32_t* const slots = picked(p, memory);
+    Indices& rows = indices(p, memory);
+    const Cursor begin = cursor;
+    int n = 0;
+    for (; cursor.episode < p.batch && n < kSteps; ++follow) {
+      const int left = kept.length(slots[cursor.episode]) - cursor.step;
+      const int take = left < kSteps - n ? left : kSteps - n;
+      n += take;
+      cursor =
+          take == left ? Cursor{cursor.episode + 1, 0} : Cursor{cursor.episode, cursor.step + take};
+    }
+    if (team.rank() == 0) {
+      Cursor at = begin;
+      int last = n;
+      for (int r = 0; r < n;) {
+        const int slot = slots[at.episode];
+        const int left = kept.length(slot) - at.step;
+        const int take = left < n - r ? left : n - r;
+        for (int k = 0; k < take; ++k) {
+          rows.place[r + k] = kept.place(slot, at.step + k);
+          rows.next[r + k] = r + k + 1;
+        }
+        rows.next[r + take - 1] = last;
+        rows.place[last++] = kept.place(slot, at.step + take);
+        r += take;
+        at = Cursor{at.episode + 1, 0};
+      }
+    }
+    team.sync();
+    for (int r = 0; r < n + follow; ++r) {
+      const int place = rows.place[r];
+      for (int i = 0; i < p.agents; ++i) {
+        copy_vector(team, of(work(p, memory, p.x), i, p.pitch) + batch_ops::at(r, p.pitch),
+                    kept.x(place, i), p.pitch);
+      }
+      copy_vector(team, work(p, memory, p.state) + batch_ops::at(r, p.state_pitch),
+                  kept.global(place), p.state_pitch);
+    }
+    for (int r = 0; r < n; ++r) {
+      copy_vector(team, work(p, memory, p.next_state) + batch_ops::at(r, p.state_pitch),
+                  kept.global(rows.place[rows.next[r]]), p.state_pitch);
+    }
+    team.sync();
+    return n;
+  }
+
+  /// Adds the gradient of n steps, of which each counts `share`, and returns their loss.
+  template <class Team>
+  CUMARL_HD static Real chunk(const Team& team, const Params& p, std::byte* memory, int n,
+                              int follow, Real share) {
+    const Memory kept = replay(p, memory);
+    Indices& rows = indices(p, memory);
+    const Real* const w = weights(p, memory);
+    const Real* const target = targets(p, memory);
+    Real* const g = gradient(p, memory);
+    const Real* const prepared = reinterpret_cast<const Real*>(memory + p.prepared);
+    Real* const x = work(p, memory, p.x);
+    Real* const q = work(p, memory, p.q);
+    Real* const target_q = work(p, memory, p.target_q);
+    Real* const dq = work(p, memory, p.dq);
+    Real* const hidden = work(p, memory, p.hidden);
+    Real* const dh = work(p, memory, p.dh);
+    const int row = p.utility.row;
+    const int first = follow == n ? n : 0;  // of the rows that follow a step
+    const int seen = p.double_q ? n + follow : n;
+    for (int i = 0; i < p.agents; ++i) {
+      const Real* const mine = of(x, i, p.pitch);
+      Agents::forward(team, p.utility, w, i, mine, seen, of(hidden, i, p.utility.hidden),
+                      of(q, i, row));
+      Agents::forward(team, p.utility, target, i, mine + batch_ops::at(first, p.pitch),
+                      n + follow - first, dh, of(target_q, i, row) + batch_ops::at(first, row));
+    }
+
+    Real* const chosen = work(p, memory, p.chosen);
+    Real* const next_chosen = work(p, memory, p.next_chosen);
+    for_rows(team, n, [&](int r) {
+      const int next = rows.next[r];
+      for (int i = 0; i < p.agents; ++i) {
+        const int at = r * kColumns + i;
+        const Real* const values = of(q, i, row) + batch_ops::at(r, row);
+        const Real* const later = of(target_q, i, row) + batch_ops::at(next, row);
+        const int best = top_of(p.double_q ? of(q, i, row) + batch_ops::at(next, row) : later,
+                                p.utility.actions[i]);
+        rows.action[at] = kept.actions(rows.place[r])[i];
+        rows.next_action[at] = best;
+        chosen[at] = values[rows.action[at]];
+        next_chosen[at] = later[best];
+        if constexpr (kConstrains) rows.greedy[at] = top_of(values, p.utility.actions[i]);
+      }
+    });
+    for (int i = 0; i < p.agents; ++i) {
+      fill(team, of(dq, i, row, kSteps), Real(0), n * row);
+    }
+    team.sync();
+
+    Real* const mixing = work(p, memory, p.mixing);
+    Real* const total = work(p, memory, p.total);
+    Real* const next_total = work(p, memory, p.next_total);
+    Real* const slope = work(p, memory, p.slope);
+    const MixRows<Real> later{n, work(p, memory, p.next_state), next_chosen, rows.next_action};
+    const MixRows<Real> now{n, work(p, memory, p.state), chosen, rows.action};
+    Mix::forward(team, p.mixer, target + p.mixer_at, later, mixing, next_total);
+    Mix::forward(team, p.mixer, w + p.mixer_at, now, mixing, total);
+    for_rows(team, n, [&](int r) {
+      const int place = rows.place[r];
+      Real wanted = kept.reward(place);
+      if (kept.episode(place) != Episode::ended) wanted += p.gamma * next_total[r];
+      slope[r] = total[r] - wanted;
+    });
+    team.sync();
+    Real loss = 0;
+    for (int r = 0; r < n; ++r) loss += share * (slope[r] * slope[r]);
+    team.sync();
+    Real* const weight = work(p, memory, p.weight);
+    for_rows(team, n, [&](int r) {
+      slope[r] = Real(2) * share * slope[r];
+      weight[r] = share;
+    });
+    team.sync();
+    if constexpr (kConstrains) {
+      const AllUtilities<Real> all{q, dq, rows.greedy, kPlaces, kSteps, row};
+      loss += Mix::constrain(team, p.mixer, w + p.mixer_at, now, total, all, weight, mixing);
+    }
+    Real* const dchosen = work(p, memory, p.dchosen);
+    Mix::backward(team, p.mixer, w + p.mixer_at, prepared + Agents::prepared(p.utility), now, slope,
+                  mixing, dchosen, g + p.mixer_at);
+    for_rows(team, n, [&](int r) {
+      for (int i = 0; i < p.agents; ++i) {
+        const int at = r * kColumns + i;
+        of(dq, i, row, kSteps)[batch_ops::at(r, row) + static_cast<size_t>(rows.action[at])] +=
+            dchosen[at];
+      }
+    });
+    team.sync();
+    for (int i = 0; i < p.agents; ++i) {
+      Agents::backward(team, p.utility, prepared, i, of(x, i, p.pitch), n,
+                       of(hidden, i, p.utility.hidden), of(dq, i, row, kSteps), dh, g);
+    }
+    return loss;
+  }
+};
+
+}  // namespace cumarl::inline CUMARL_VARIANT
