@@ -102,7 +102,7 @@ void check_probabilities(const typename H::Params& p) {
 ///
 /// This is the exact posterior if actions are taken as given, as when they are set from outside.
 /// What another agent's choice may tell about the symbols it got depends on its policy and is not
-/// inferred; with one agent nothing is missing. Beliefs are doubles, summed in the order of states
+/// inferred; nor are rewards taken as evidence. Beliefs are doubles, summed in the order of states
 /// and divided by their sum. Where rounding has left probability 0 for a symbol that was drawn,
 /// the belief begins anew from equal probabilities of all states and that symbol.
 ///

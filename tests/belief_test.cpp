@@ -436,9 +436,9 @@ double play_out(const TigerProblem::Params& p, int s, int steps,
   return sum;
 }
 
-/// Two steps are worth -4 at most, both by listening: over all first joint actions and all maps from
-/// an agent's own symbol to its second action. What others did first is known in advance then, so
-/// that public actions add nothing.
+/// Two steps are worth -4 at most, both by listening: over all first joint actions and all maps
+/// from an agent's own symbol to its second action. What others did first is known in advance then,
+/// so that public actions add nothing.
 TEST(TigerProblem, TwoAgentsTwoSteps) {
   HostArena arena;
   const auto p = TigerProblem::make({2, 0.85, false}, arena);
@@ -460,10 +460,11 @@ TEST(TigerProblem, TwoAgentsTwoSteps) {
   EXPECT_EQ(of_best, 27 * 26 + 26) << "always listen";
 }
 
-/// Three steps, where agents listen twice and then each opens a door if its belief is above .9: with
-/// r = .7225, w = .0225, n = .255 for two right, two wrong, and mixed symbols
-/// -4 + 20 r^2 - 50 w^2 - 200 r w + 18 n r - 202 n w - 2 n^2 = 5.1908125. The optimum of the problem
-/// without public actions is published as 5.19 (Seuken and Zilberstein, IJCAI 2007).
+/// Three steps, where agents listen twice and then each opens a door if its belief is above .9:
+/// with probabilities r = .7225, w = .0225, n = .255 of two right, two wrong, and mixed symbols
+///   -4 + 20 r^2 - 50 w^2 - 200 r w + 18 n r - 202 n w - 2 n^2 = 5.1908125.
+/// The optimum of the problem without public actions is published as 5.19 (Seuken and Zilberstein,
+/// IJCAI 2007).
 TEST(TigerProblem, TwoAgentsThreeSteps) {
   HostArena arena;
   const auto p = TigerProblem::make({2, 0.85, false}, arena);
@@ -652,6 +653,7 @@ TEST(BeliefState, RoundTripIsExact) {
 
 /// Bounds of rewards and features, indices, and that a state read back goes on the same way.
 TEST(BeliefState, Contract) {
+  EXPECT_STREQ(Random::kFacts.name, "random");
   for (const int agents : {1, 2}) {
     for (const int observe : {Tiger::kBelief, Tiger::kSymbols}) {
       for (const bool last_actions : {false, true}) {
