@@ -40,7 +40,8 @@ RunRequest small_run(const PairModel& pair, const std::string& more = "") {
   const int steps = *pair.table() != '\0' ? kSteps : kSteps / (pair.joint() ? 50 : 30);
   request.config_text +=
       "[evaluation]\nepisodes = 3\nsteps = 20\n[stop]\nmax_steps = " + std::to_string(steps) + "\n";
-  if (pair.learns() && !pair.joint()) request.config_text += "stable_periods = " + std::to_string(steps / 4) + "\n";
+  if (pair.learns() && !pair.joint())
+    request.config_text += "stable_periods = " + std::to_string(steps / 4) + "\n";
   request.runs = 9;
   request.device = "cpu";
   request.threads = 1;
