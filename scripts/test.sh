@@ -179,7 +179,8 @@ part_cuda() {
     skip cuda "no nvcc on PATH: nothing was compiled for a GPU"
     return 0
   fi
-  configure cuda -DCMAKE_CUDA_ARCHITECTURES=90 -DCUMARL_BENCH=OFF -DCUMARL_CPU_VARIANTS=generic &&
+  configure cuda -DCMAKE_CUDA_ARCHITECTURES=90 -DCUMARL_BENCH=OFF -DCUMARL_CPU_VARIANTS=generic \
+    -DCMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG" &&
     build cuda cumarl_cli gpu_test || return 0
   pass
   if ctest --test-dir build/cuda -N -L '^gpu$' | grep -q 'Total Tests: [1-9]'; then
