@@ -154,7 +154,8 @@ template struct cumarl::${VARIANT}::AnyLearnerOf<0>;
 #include \"kernels/tabular/any_learner_impl.hpp\"
 template struct cumarl::AnyLearnerOf<0>;
 ")
-    # the kernels that call it are bounded to so many registers (__launch_bounds__, launch.cuh)
+    # kernels are bounded to so many registers (__launch_bounds__, launch.cuh), and so must be what
+    # they call
     file(CONFIGURE OUTPUT ${gen}/any_joint.cu CONTENT
 "// Generated: do not edit.
 #include \"kernels/linear/any_joint_impl.cuh\"
@@ -253,7 +254,7 @@ using Learner${any} = AnyLearner;
     if(CUMARL_CUDA)
       set(CUDA_CALL "cuda_kernels_${ENV_TYPE}(Learner, shape)")
       configure_file(${PROJECT_SOURCE_DIR}/cmake/cuda_kernels.cu.in ${gen}/${ENV_TYPE}.cu @ONLY)
-      cumarl_add_to_unit(${unit_of}.cu ${ENV_TYPE}.cu "")
+      cumarl_add_to_unit(${unit_of}.cu ${ENV_TYPE}.cu "--maxrregcount=128")
     else()
       set(CUDA_CALL "no_cuda_kernels(shape)")
     endif()

@@ -22,12 +22,12 @@ namespace cumarl::inline CUMARL_VARIANT {
 ///  3. An agent takes the resource in its cell. It holds at most `capacity` of each kind; what it
 ///     takes beyond that is lost.
 ///  4. A beam covers the two cells ahead and the two to the left and right of the first of them;
-///     nothing stops it. Of all pairs of ready agents who are not frozen, one of
-///     whom fires and has the other in its beam, one after another is drawn uniformly and plays,
-///     as long as there are any; nobody plays twice in a step. The players get x U1 y and x U2 y,
-///     where x and y are the shares of the kinds in what the two hold and U1, U2 the payoffs; the
-///     agent with the lower number is player 0 (who chooses the row). Both are frozen for the
-///     `freeze` steps after this one.
+///     nothing stops it. Of all pairs of ready agents who are not frozen, one of whom fires and
+///     has the other in its beam, one after another is drawn uniformly and plays, as long as there
+///     are any; nobody plays twice in a step. The players get x U1 y and x U2 y, where x and y are
+///     the shares of the kinds in what the two hold and U1, U2 the payoffs; the agent with the
+///     lower number is player 0 (who chooses the row). Both are frozen for the `freeze` steps
+///     after this one.
 ///  5. An agent whose last frozen step this was (with `freeze = 0`: who has just played) loses
 ///     what it holds and is put on a cell without agents that is no place of a resource, drawn
 ///     uniformly, facing anywhere. When this happens to all agents at once, all resources are back.

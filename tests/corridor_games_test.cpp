@@ -624,8 +624,8 @@ int greedy(const CoinGameRules::State& s, int agent) {
 ///   coins in 1 step:  P(1 step) = (3/7 + 4/7) / 2 = 1/2
 ///   coins in 2 steps: 1/2 + [P(2) + P(1, then 1)] = 1/2 + 1/2 + (11/49 + 14/49) / 2 = 123/98
 ///   coins a step in the long run: 2/3, half of them the other's, which costs it 2 each.
-/// No policy is faster alone: the coin is reached on a shortest way, and where the agent is when the
-/// next one is drawn is where this one was.
+/// No policy is faster alone: the coin is reached on a shortest way, and the next is drawn while
+/// the agent stands where this one was.
 TEST(CoinGame, GreedyAgentAloneEarnsTwoThirdsAStep) {
   Play<CoinGameRules> game(config(kAlternate));
   constexpr uint64_t kRuns = 100000;
@@ -964,7 +964,7 @@ TEST(InTheMatrix, SharesOfHoldingsAreTheStrategies) {
       EXPECT_NEAR(static_cast<double>(game.rewards[1]), pays[which][1], 1e-6) << which;
     }
   }
-  // Rock (0) to paper (1): -10, with a third of scissors each way: x = (1, 0, 0), y = (0, 2, 1) / 3.
+  // Rock against two parts of paper, to which it loses 10, and one of scissors.
   Arena8 game(config(4));
   game.set(standing({3, 3, kEast, 3, 4, kWest}, {5, 0, 0, 0, 2, 1}, 3));
   game.step({kInteract, kStay});
@@ -1065,6 +1065,21 @@ TEST(InTheMatrix, PlayersFreezeAndComeBack) {
   EXPECT_EQ(prompt.words().at("holds"), (List{0, 0, 0, 0})) << "at once";
 }
 
+TEST(InTheMatrix, ResourcesComeBackWithTheLastAgent) {
+  InTheMatrixGame::Config c = config(0, 4);
+  c.freeze = 0;
+  Arena8 game(c);
+  const List at = {0, 0, kEast, 0, 1, kWest, 7, 7, kWest, 7, 6, kEast};
+  game.set(standing(at, {1, 0, 0, 1, 0, 1, 0, 1}));
+  game.step({kInteract, kStay, kStay, kStay});
+  EXPECT_EQ(game.words().at("holds"), (List{0, 0, 0, 0, 0, 1, 0, 1}));
+  EXPECT_EQ(game.words().at("present"), List(12, 0)) << "two of four are back";
+  game.set(standing(at, {1, 0, 0, 1, 0, 1, 0, 1}));
+  game.step({kInteract, kStay, kStay, kInteract});
+  EXPECT_EQ(game.words().at("holds"), List(8, 0));
+  EXPECT_EQ(game.words().at("present"), List(12, 1));
+}
+
 /// 20,000 starts: 52 cells without resources and four directions, for both agents.
 TEST(InTheMatrix, AgentsStartAnywhereOffTheResources) {
   Arena8 game(config());
@@ -1132,7 +1147,7 @@ TEST(InTheMatrix, ResourcesComeBack) {
   c.regrowth = 0.02;
   Arena8 game(c);
   int back = 0;
-  constexpr int kDraws = 20000;
+  constexpr int kDraws = 5000;
   for (uint64_t run = 0; run < kDraws; ++run) {
     game.set(standing({1, 1, kNorth, 7, 7, kNorth}, {1, 0, 0, 0}));
     game.step({kStay, kStay}, run);
@@ -1209,7 +1224,7 @@ TEST(InTheMatrix, AgentsAreInterchangeable) {
     Arena8 game(config(1, players)), other(config(1, players));
     const auto n = static_cast<size_t>(players);
     int compared = 0, paid = 0;
-    for (uint64_t run = 0; run < 400; ++run) {
+    for (uint64_t run = 0; run < 150; ++run) {
       game.reset(run);
       for (uint64_t t = 1; t <= 60; ++t) {
         Words words = game.words();
@@ -1248,8 +1263,8 @@ TEST(InTheMatrix, AgentsAreInterchangeable) {
         for (const float reward : game.rewards) paid += reward != 0 ? 1 : 0;
       }
     }
-    EXPECT_GT(compared, 10000);
-    EXPECT_GT(paid, 20);
+    EXPECT_GT(compared, 4000);
+    EXPECT_GT(paid, 10);
   }
 }
 
@@ -1259,14 +1274,15 @@ TEST(InTheMatrix, RandomPlay) {
   c.capacity = 1;
   c.freeze = 1;
   c.regrowth = 0.1;
-  play_at_random<InTheMatrixGame>(c, 100, 100, true);
+  play_at_random<InTheMatrixGame>(c, 40, 100, true);
   c.shuffle = true;
   c.game.value = 5;  // asymmetric
-  play_at_random<InTheMatrixGame>(c, 100, 100, true);
+  play_at_random<InTheMatrixGame>(c, 40, 100, true);
   c.game.value = 0;
+  c.shuffle = false;
   c.players = 3;
-  c.capacity = 1;
-  play_at_random<InTheMatrixGame>(c, 30, 50, false);
+  c.freeze = 0;
+  play_at_random<InTheMatrixGame>(c, 40, 100, true);
   for (const int players : {2, 5, 8}) {
     InTheMatrixGame::Config big = config(4, players);
     big.regrowth = 0.02;

@@ -299,6 +299,35 @@ typename Game::Config indexed() {
   return {};
 }
 
+template <>
+InTheMatrixGame::Config indexed<InTheMatrixGame>() {
+  InTheMatrixGame::Config c;
+  c.size = {3, 4};
+  c.capacity = 1;
+  c.freeze = 1;
+  return c;
+}
+template <>
+HarvestGame::Config indexed<HarvestGame>() {
+  HarvestGame::Config c;
+  c.world.map = "PAA/AAP";
+  c.world.players = 2;
+  return c;
+}
+template <>
+CleanupGame::Config indexed<CleanupGame>() {
+  CleanupGame::Config c;
+  c.world.map = "PWR/PAA";
+  c.world.players = 2;
+  return c;
+}
+template <>
+OvercookedGame::Config indexed<OvercookedGame>() {
+  OvercookedGame::Config c;
+  c.counters = false;
+  return c;
+}
+
 /// Two observations have the same index exactly if they show the same.
 TYPED_TEST(EveryGridworld, IndexAndFeaturesTellTheSame) {
   using World = Gridworld<TypeParam>;

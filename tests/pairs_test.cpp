@@ -36,11 +36,12 @@ RunRequest small_run(const PairModel& pair, const std::string& more = "") {
     request.config_text += std::string("table = \"") + pair.table() +
                            "\"\nexploration = { start = 0.8, decay_rate = 1e-3 }\n" + more;
   }
-  // policy learners may solve a game of many actions a step
-  const int steps = *pair.table() != '\0' ? kSteps : kSteps / (pair.joint() ? 5 : 30);
+  // policy learners may solve a game of many actions a step, joint ones move a network
+  const int steps = *pair.table() != '\0' ? kSteps : kSteps / (pair.joint() ? 50 : 30);
   request.config_text +=
       "[evaluation]\nepisodes = 3\nsteps = 20\n[stop]\nmax_steps = " + std::to_string(steps) + "\n";
-  if (pair.learns() && !pair.joint()) request.config_text += "stable_periods = " + std::to_string(steps / 4) + "\n";
+  if (pair.learns() && !pair.joint())
+    request.config_text += "stable_periods = " + std::to_string(steps / 4) + "\n";
   request.runs = 9;
   request.device = "cpu";
   request.threads = 1;

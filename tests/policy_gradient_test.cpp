@@ -538,8 +538,9 @@ TEST(Mappo, GradientsAreThoseOfItsLosses) {
     const bool shared = (setting & 2) != 0;
     const bool central = (setting & 4) != 0;
     const double value_clip = shared ? 0.4 : 0.0;
-    auto seat = filled_mappo<double>(real, shared, central, value_clip, 20 + setting);
-    auto single = filled_mappo<float>(real, shared, central, value_clip, 20 + setting);
+    const auto seed = static_cast<uint64_t>(20 + setting);
+    auto seat = filled_mappo<double>(real, shared, central, value_clip, seed);
+    auto single = filled_mappo<float>(real, shared, central, value_clip, seed);
     const auto& p = seat.p;
     const auto steps = Mappo<double>::trajectory(p, seat.memory());
     std::vector<double> room(static_cast<size_t>(p.actor.size + p.value_size) + 8);
@@ -820,9 +821,14 @@ TEST(PolicyGradient, WalkTheCorridor) {
     std::printf("%s: %.4f +- %.4f to the right, 10 runs\n", name, right.mean, right.error);
     EXPECT_GT(right.mean - 3 * right.error, 0.9) << name;
   };
-  expect("mappo", figure(10, [](uint64_t run) { return walk<Mappo<float>>({}, run, 20000); }));
+  expect("mappo", figure(10, [](uint64_t run) {
+           typename Mappo<float>::Config config;
+           config.horizon = 256;
+           return walk<Mappo<float>>(config, run, 20000);
+         }));
   expect("mappo, shared, own features", figure(10, [](uint64_t run) {
            typename Mappo<float>::Config config;
+           config.horizon = 256;
            config.shared = true;
            config.central = false;
            config.minibatches = 4;
@@ -899,6 +905,7 @@ TEST(PolicyGradient, StoresFindTheNashPrice) {
   };
   expect("mappo", figure(10, [](uint64_t run) {
            typename Mappo<float>::Config config;
+           config.horizon = 256;
            config.entropy = 0;
            return price_game<Mappo<float>>(config, run, 40000);
          }));

@@ -471,6 +471,63 @@ TEST(Fulfilment, IndependentChoicesShipNothing) {
   EXPECT_EQ(lost.rewards[2], -7);
 }
 
+// The clock, by hand: at fees .5 and 1.5 nobody ships, at 2.5 store A does, whose cost of 2 is below
+// it, and earns .5. Of two that say yes the lower number ships. Costs reach 15 + 10 = 25, so the last
+// of 26 rounds offers 25.5, and an order refused there is lost.
+TEST(Fulfilment, ClockByHand) {
+  Fulfilment::Config config;
+  config.stores = 4;
+  config.rule.value = 2;
+  config.reward.value = 1;
+  config.lost_cost = 7;
+  check_contract<Fulfilment>(config);
+  Orders orders(config);
+  set_example(orders);
+  EXPECT_EQ(Fulfilment::observations(orders.params, 0), 2U * 15 * 26);
+  for (const float fee : {0.5F, 1.5F}) {
+    EXPECT_EQ(orders.observe(0), (std::vector<float>{2, 9, fee}));
+    EXPECT_EQ(orders.step({0, 0, 0, 0}), Episode::goes_on);
+    EXPECT_EQ(orders.words()["distance"], (std::vector<int64_t>{2, 5, 15, 3}));
+  }
+  EXPECT_EQ(orders.words()["round"], std::vector<int64_t>{2});
+  EXPECT_EQ(Fulfilment::observe_index(orders.params, orders.state, 3), 2U * 30 + 2 * 2 + 1);
+  orders.step({1, 0, 0, 0});
+  EXPECT_EQ(orders.rewards[0], 0.5F);
+  EXPECT_EQ(orders.rewards[1], 0);
+  EXPECT_EQ(orders.words()["round"], std::vector<int64_t>{0});
+  EXPECT_EQ(orders.words()["order"], std::vector<int64_t>{1});
+  set_example(orders);
+  orders.step({0, 1, 1, 0});
+  EXPECT_EQ(orders.rewards[1], 0.5F - 5);
+  EXPECT_EQ(orders.rewards[2], 0);
+  set_example(orders);
+  for (int round = 0; round < 25; ++round) {
+    orders.step({0, 0, 0, 0});
+    EXPECT_EQ(orders.rewards[3], 0);
+  }
+  orders.step({0, 0, 0, 0});
+  EXPECT_EQ(orders.rewards[3], -7);
+  EXPECT_EQ(orders.words()["order"], std::vector<int64_t>{3});
+  EXPECT_THROW(orders.set({{"round", {26}}}), ParameterError);
+}
+
+// Who says yes where fee - cost > 0, Q(0) = 0, makes the cheapest store ship every order.
+TEST(Fulfilment, ClockFindsTheGreatestDifference) {
+  Fulfilment::Config config;
+  config.rule.value = 2;
+  config.reward.value = 1;
+  const Orders orders(config);
+  const auto measures = orders.evaluate(
+      [](const auto& p, const auto& s, int i) {
+        return s.round + 0.5 - Fulfilment::cost(p, s, i) > 0 ? 1.0 : 0.0;
+      },
+      100);
+  EXPECT_EQ(measures.at("best_store_share"), 1);
+  EXPECT_EQ(measures.at("lost_share"), 0);
+  EXPECT_EQ(measures.at("mean_cost"), measures.at("best_cost"));
+  EXPECT_NEAR(measures.at("episode_return"), 20 * 0.5, 1e-3);  // each winner earns .5
+}
+
 TEST(Fulfilment, Measures) {
   const Orders orders;
   const auto by_cost = orders.evaluate(

@@ -38,6 +38,12 @@ std::vector<Workload> headline() {
        "exploration = { kind = \"epsilon_greedy\", start = 1.0, decay_rate = 1e-5 }\n",
        1'000'000,
        16},
+      {{"linear", "linear Q-learning on 64 one-hot features: two firms with 8 prices", true},
+       "[env]\nname = \"bertrand_logit\"\nprices = 8\n"
+       "[learner]\nname = \"linear_q\"\nalpha = 0.1\nfeatures = { kind = \"one_hot\" }\n"
+       "exploration = { start = 1.0, decay_rate = 1e-5 }\n[evaluation]\nsteps = 1\n",
+       200'000,
+       16},
       {{"lbf", "level-based foraging 8x8-2p-3f, random play, no observations", false},
        "[env]\nname = \"lbf\"\nfoods = 3\n"
        "[learner]\nname = \"random\"\n[evaluation]\nepisodes = 1\n",

@@ -77,7 +77,7 @@ struct LinearMeanFieldQ {
                             JointAction& out) {
     for (int i = 0; i < p.agents; ++i) {
       const Real* const q = values(team, p, memory, seen.agent(i), i);
-      out.action[i] = Values::choose(p, i, q, words[i], t);
+      out.action[i] = Values::choose(p, i, q, words[i], p.exploration.at(t));
     }
     team.sync();
   }

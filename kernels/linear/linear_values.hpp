@@ -62,16 +62,18 @@ struct LinearValues {
     return weights + static_cast<size_t>(agent * p.most + action) * static_cast<size_t>(p.pitch);
   }
 
-  /// The action that agent i plays by values q [actions], explored with a word.
+  /// The action that agent i plays by values q [actions], explored with a word; `parameter`: epsilon
+  /// or the temperature.
   CUMARL_HD static int choose(const Params& p, int agent, const Real* q, uint32_t word,
-                              uint64_t t) {
+                              float parameter) {
     const int n = p.actions[agent];
     if (p.exploration.kind == Exploration::kBoltzmann) {
-      double values[kMaxJointActions];
+      double values[kMaxJointActions] = {};
       for (int a = 0; a < n; ++a) values[a] = static_cast<double>(q[a]);
-      return softmax_action(values, n, static_cast<double>(p.exploration.at(t)), word);
+      return softmax_action(values, n, static_cast<double>(parameter), word);
     }
-    return epsilon_action(p.exploration, top_of(q, n), n, word, t);
+    const Decision d = Exploration::decide(parameter, static_cast<uint32_t>(n), word);
+    return d.keep == 0 ? static_cast<int>(d.forced) : top_of(q, n);
   }
 
   /// A temporal-difference error that no sound run makes: |error| at or above 1e30, or no number.

@@ -68,7 +68,7 @@ struct LinearVdn {
                             JointAction& out) {
     for (int i = 0; i < p.agents; ++i) {
       Real* const q = values(team, p, memory, seen, i);
-      out.action[i] = Values::choose(p, i, q, words[i], t);
+      out.action[i] = Values::choose(p, i, q, words[i], p.exploration.at(t));
     }
     team.sync();
   }

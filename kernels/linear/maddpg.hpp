@@ -212,7 +212,7 @@ struct Maddpg {
   template <class Team>
   CUMARL_HD static void init(const Team& team, const Params& p, std::byte* memory, RunKey key) {
     if (team.rank() == 0) {
-      *head(memory) = {0, 0, p.optimizer.first(), 0, 0, 0, 0};
+      *head(memory) = {0, 0, p.optimizer.first(), {0, 0, 0, 0}};
       for (int i = 0; i < p.agents; ++i) {
         for (int a = 0; a < p.actions[i]; ++a) {
           Real* const row = actor(p, memory, i, a);

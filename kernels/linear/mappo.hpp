@@ -63,7 +63,7 @@ struct Mappo {
     double alpha = 0.01;
     double critic_alpha = 0.02;
     double lambda = 0.95;
-    int horizon = 256;
+    int horizon = 2048;
     int epochs = 10;
     int minibatches = 1;
     double clip = 0.2;

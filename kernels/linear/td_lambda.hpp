@@ -54,15 +54,23 @@ struct TdLambda {
     return p;
   }
 
+  /// What is known of the coming step: whether the row of values is that of its state, and the
+  /// action, if it is drawn.
+  struct Coming {
+    int32_t known;
+    int32_t action;
+  };
+
   CUMARL_HD static size_t bytes(const Params& p) {
     return (Values::entries(p) * (p.decay > 0 ? 2 : 1) + rows(p)) * sizeof(Real) +
-           sizeof(int32_t) * 2 * kMaxJointAgents;
+           kMaxJointAgents * sizeof(Coming) + sizeof(Exploration::Memo);
   }
 
   template <class Team>
   CUMARL_HD static void init(const Team& team, const Params& p, std::byte* memory, RunKey) {
     if (team.rank() == 0) {
       for (int i = 0; i < p.agents; ++i) coming(p, memory)[i] = {0, -1};
+      *reinterpret_cast<Exploration::Memo*>(coming(p, memory) + kMaxJointAgents) = {};
     }
   }
 
@@ -70,6 +78,7 @@ struct TdLambda {
   CUMARL_HD static void act(const Team& team, const Params& p, std::byte* memory,
                             const Seen<Real>& seen, const uint32_t* words, uint64_t t,
                             JointAction& out) {
+    const float parameter = exploration(team, p, memory, t);
     for (int i = 0; i < p.agents; ++i) {
       Coming& next = coming(p, memory)[i];
       Real* const q = value_row(p, memory, i);
@@ -77,7 +86,7 @@ struct TdLambda {
         multiply(team, weights(memory) + agent_at(p, i), p.actions[i], seen.agent(i), p.pitch, q);
       }
       const int drawn = next.action;
-      out.action[i] = drawn >= 0 ? drawn : Values::choose(p, i, q, words[i], t);
+      out.action[i] = drawn >= 0 ? drawn : Values::choose(p, i, q, words[i], parameter);
       team.sync();
       if (team.rank() == 0) next = {1, -1};
     }
@@ -89,6 +98,9 @@ struct TdLambda {
                              const Seen<Real>& from, const Seen<Real>& to, const JointStep& step) {
     int diverged = -1;
     const bool ended = step.episode == Episode::ended;
+    constexpr bool kLooksAhead = kBackup != Backup::greedy;
+    float parameter = 0;  // of the next step's exploration
+    if (kLooksAhead || p.decay > 0) parameter = exploration(team, p, memory, step.t + 1);
     for (int i = 0; i < p.agents; ++i) {
       const Real* const x = from.agent(i);
       const Real* const y = to.agent(i);
@@ -101,9 +113,9 @@ struct TdLambda {
       if (!ended) {
         multiply(team, weights(memory) + agent_at(p, i), p.actions[i], y, p.pitch, q);
         if (kBackup == Backup::sampled || (kBackup == Backup::greedy && p.decay > 0)) {
-          drawn = Values::choose(p, i, q, own_word(step, i), step.t + 1);
+          drawn = Values::choose(p, i, q, own_word(step, i), parameter);
         }
-        target += p.gamma * value(p, i, q, drawn, step.t + 1);
+        target += p.gamma * value(p, i, q, drawn, static_cast<double>(parameter));
       }
       const Real error = target - was;
       if (Values::diverges(error) && diverged < 0) diverged = i;
@@ -146,13 +158,6 @@ struct TdLambda {
   }
 
  private:
-  /// What is known of the coming step: whether the row of values is that of its state, and the
-  /// action, if it is drawn.
-  struct Coming {
-    int32_t known;
-    int32_t action;
-  };
-
   CUMARL_HD static size_t rows(const Params& p) {
     return static_cast<size_t>(p.agents) * static_cast<size_t>(p.row_pitch);
   }
@@ -171,12 +176,28 @@ struct TdLambda {
     return philox(step.key, step.t, Stream::learn, 16 * static_cast<uint32_t>(agent)).x0;
   }
 
-  CUMARL_HD static Real value(const Params& p, int agent, const Real* q, int drawn, uint64_t t) {
+  /// Epsilon or temperature at step t; exp only where an era of 4,096 steps begins.
+  template <class Team>
+  CUMARL_HD static float exploration(const Team& team, const Params& p, std::byte* memory,
+                                     uint64_t t) {
+    auto* const kept = reinterpret_cast<Exploration::Memo*>(coming(p, memory) + kMaxJointAgents);
+    Exploration::Memo memo = *kept;
+    const uint64_t era = memo.era;
+    const float parameter = p.exploration.at(t, memo);
+    if (memo.era != era) {
+      team.sync();
+      if (team.rank() == 0) *kept = memo;
+      team.sync();
+    }
+    return parameter;
+  }
+
+  CUMARL_HD static Real value(const Params& p, int agent, const Real* q, int drawn,
+                              double parameter) {
     const int n = p.actions[agent];
     if (kBackup == Backup::sampled) return q[drawn];
     const int best = top_of(q, n);
     if (kBackup == Backup::greedy) return q[best];
-    const auto parameter = static_cast<double>(p.exploration.at(t));
     double mean = 0;
     if (p.exploration.kind == Exploration::kBoltzmann) {
       double total = 0;

@@ -42,6 +42,30 @@ CUMARL_INLINE Real tree(const Wide<Real>& v) {
       __builtin_shufflevector(h, h, 0, 2, 4, 6) + __builtin_shufflevector(h, h, 1, 3, 5, 7);
   return (q[0] + q[1]) + (q[2] + q[3]);
 }
+
+/// The sums of neighbouring columns, those of x before those of y.
+template <class Real>
+CUMARL_INLINE void add_neighbours(const Wide<Real>& x, const Wide<Real>& y, Wide<Real>& out) {
+  out = __builtin_shufflevector(x, y, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
+        __builtin_shufflevector(x, y, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+
+/// The trees of four vectors at once, in a third of the instructions.
+template <class Real>
+CUMARL_INLINE void four_trees(const Wide<Real>& a, const Wide<Real>& b, const Wide<Real>& c,
+                              const Wide<Real>& d, Real* out) {
+  Wide<Real> ab, cd, fours;
+  add_neighbours<Real>(a, b, ab);
+  add_neighbours<Real>(c, d, cd);
+  add_neighbours<Real>(ab, cd, fours);
+  typedef Real Half __attribute__((vector_size(8 * sizeof(Real))));
+  typedef Real Quarter __attribute__((vector_size(4 * sizeof(Real))));
+  const Half twos = __builtin_shufflevector(fours, fours, 0, 2, 4, 6, 8, 10, 12, 14) +
+                    __builtin_shufflevector(fours, fours, 1, 3, 5, 7, 9, 11, 13, 15);
+  const Quarter ones = __builtin_shufflevector(twos, twos, 0, 2, 4, 6) +
+                       __builtin_shufflevector(twos, twos, 1, 3, 5, 7);
+  for (int k = 0; k < 4; ++k) out[k] = ones[k];
+}
 #endif
 }  // namespace vector_ops
 
@@ -122,7 +146,22 @@ CUMARL_HD CUMARL_INLINE void copy_vector(const Team& team, Real* y, const Real* 
 template <class Real, class Team>
 CUMARL_HD CUMARL_INLINE void multiply(const Team& team, const Real* matrix, int rows, const Real* x,
                                       int n, Real* out) {
-  for (int r = 0; r < rows; ++r) {
+  int r = 0;
+#if !defined(__CUDACC__)
+  if constexpr (Team::size() == 1) {
+    using Wide = vector_ops::Wide<Real>;
+    for (; r + 4 <= rows; r += 4) {
+      const Real* const at = matrix + static_cast<size_t>(r) * static_cast<size_t>(n);
+      Wide sum[4] = {};
+      for (int k = 0; k < n; k += kColumns) {
+        const Wide& mine = *reinterpret_cast<const Wide*>(x + k);
+        for (int j = 0; j < 4; ++j) sum[j] += *reinterpret_cast<const Wide*>(at + j * n + k) * mine;
+      }
+      vector_ops::four_trees<Real>(sum[0], sum[1], sum[2], sum[3], out + r);
+    }
+  }
+#endif
+  for (; r < rows; ++r) {
     const Real value = dot(team, matrix + static_cast<size_t>(r) * static_cast<size_t>(n), x, n);
     if (team.rank() == 0) out[r] = value;
   }

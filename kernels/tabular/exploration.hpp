@@ -107,6 +107,10 @@ struct Exploration {
   /// Epsilon or temperature at step t.
   CUMARL_HD float at(uint64_t t) const {
     Memo memo;
+    return at(t, memo);
+  }
+  /// The same, with what may be kept from call to call.
+  CUMARL_HD float at(uint64_t t, Memo& memo) const {
     return schedule == kLinear
                ? line(t)
                : continued(anchor(t / kPeriod, memo), power[t % kPeriod], static_cast<float>(end));
