@@ -456,6 +456,48 @@ TEST(Update, RmspropByHand) {
   EXPECT_EQ(d.targets()[1], d.utilities(s, 0)[1]);
 }
 
+TEST(Update, RmspropClipByHand) {
+  auto c = table_config<Vdn<double>>();
+  c.alpha = 0.1;
+  c.optimizer.decay = 0.75;
+  c.optimizer.epsilon = 0.5;
+  c.optimizer.max_norm = 1;
+  Driven<Vdn<double>, double> d(c, one_hot(1));
+  const auto s = at_state(d, 0);
+  // slopes -6 and -6, of norm 6 sqrt 2, cut to 1: 1 / sqrt 2 each; v = 1/4 * 1/2
+  d.learn(s, s, {1, 0}, {1, 2}, Episode::ended);
+  EXPECT_NEAR(d.utilities(s, 0)[1], 0.1 / std::sqrt(2.0) / (std::sqrt(0.125) + 0.5), 1e-12);
+}
+
+// Utilities (q00, 3) and (2, 5), joint value and V zero, actions (0, 0), reward 0.
+double qtran_loss(int variant, double q00, double opt, double nopt) {
+  auto c = table_config<Qtran<double>>();
+  c.mixer.variant.value = variant;
+  c.mixer.opt = opt;
+  c.mixer.nopt = nopt;
+  c.every = 1'000'000;
+  Driven<Qtran<double>, double> d(c, one_hot(1));
+  const auto s = at_state(d, 0);
+  d.learn(s, s, {0, 0}, {0, 0}, Episode::ended);
+  std::fill_n(d.weights(), d.p.size, 0.0);
+  d.matrix("input", 0)[0] = q00;
+  d.matrix("input", 0)[1] = 3;
+  d.matrix("input", 1)[0] = 2;
+  d.matrix("input", 1)[1] = 5;
+  d.pick_first();
+  return d.descend();
+}
+
+TEST(Update, QtranConstraintsByHand) {
+  EXPECT_EQ(qtran_loss(0, 1, 1, 1), 64);       // D(greedy) = 3 + 5; D(u) = 1 + 2, allowed
+  EXPECT_EQ(qtran_loss(0, -4, 1, 1), 64 + 4);  // D(u) = -4 + 2
+  EXPECT_EQ(qtran_loss(0, -4, 2, 3), 128 + 12);
+  // least of 1 + 2 and 3 + 2, of 1 + 2 and 1 + 5: the mean of 9 and 9
+  EXPECT_EQ(qtran_loss(1, 1, 1, 1), 64 + 9);
+  // least of 4 + 2 and 3 + 2, of 4 + 2 and 4 + 5: the mean of 25 and 36; greedy is 4 + 5
+  EXPECT_EQ(qtran_loss(1, 4, 0.5, 2), 40.5 + 61);
+}
+
 TEST(Update, AdamClipAndSoftTargetByHand) {
   auto c = table_config<Vdn<double>>();
   c.alpha = 0.25;
