@@ -40,68 +40,68 @@ bool same_bits(Real a, Real b) {
   return std::memcmp(&a, &b, sizeof(a)) == 0;
 }
 
-/// All products against the sums that batch_ops.hpp states, written down term by term.
-template <class Real, class Team>
-void check_products(const Team& team, int rows, int in, int out, bool verify) {
-  static thread_local int failures;
-  failures = 0;
+/// The sizes of a product.
+struct Sizes3 {
+  int rows, in, out;
+};
+
+/// All products of a team against the sums that batch_ops.hpp states, written down term by term.
+template <class Real, int N>
+void check_products(const Sizes3& size) {
+  const auto [rows, in, out] = size;
   const Matrix<Real> x(rows, in, 1), w(in, out, 2), bias(1, out, 3), dy(rows, out, 4);
   const Matrix<Real> was(in, out, 5), bias_was(1, out, 6);
-  static Matrix<Real>*y, *g, *gb, *t, *dx;
-  if (team.rank() == 0) {
-    y = new Matrix<Real>(rows, out, 7);
-    g = new Matrix<Real>(in, out, 5);
-    gb = new Matrix<Real>(1, out, 6);
-    t = new Matrix<Real>(out, in, 8);
-    dx = new Matrix<Real>(rows, in, 9);
+  const Matrix<Real> y(rows, out, 7), g(in, out, 5), gb(1, out, 6), t(out, in, 8), dx(rows, in, 9);
+  const auto run = [&, rows = rows, in = in, out = out](const auto& team) {
+    affine(team, x.data(), x.pitch, rows, in, w.data(), w.pitch, bias.data(), y.data(), y.pitch);
+    add_weight_gradient(team, x.data(), x.pitch, rows, in, dy.data(), dy.pitch, w.pitch, g.data());
+    add_bias_gradient(team, dy.data(), dy.pitch, rows, w.pitch, gb.data());
+    transpose(team, w.data(), in, out, w.pitch, t.data(), t.pitch);
+    input_gradient(team, dy.data(), dy.pitch, rows, out, t.data(), t.pitch, dx.data(), dx.pitch);
+  };
+  if constexpr (N == 1) {
+    run(SerialTeam{});
+  } else {
+    run_emulated<N>(run);
   }
-  team.sync();
-  affine(team, x.data(), x.pitch, rows, in, w.data(), w.pitch, bias.data(), y->data(), y->pitch);
-  add_weight_gradient(team, x.data(), x.pitch, rows, in, dy.data(), dy.pitch, w.pitch, g->data());
-  add_bias_gradient(team, dy.data(), dy.pitch, rows, w.pitch, gb->data());
-  transpose(team, w.data(), in, out, w.pitch, t->data(), t->pitch);
-  input_gradient(team, dy.data(), dy.pitch, rows, out, t->data(), t->pitch, dx->data(), dx->pitch);
-  if (verify && team.rank() == 0) {
-    const auto wrong = [&](Real got, Real want) { failures += same_bits(got, want) ? 0 : 1; };
-    for (int b = 0; b < rows; ++b) {
-      for (int n = 0; n < out; ++n) {
-        Real sum = bias(0, n);
-        for (int k = 0; k < in; ++k) sum += x(b, k) * w(k, n);
-        wrong((*y)(b, n), sum);
-      }
-      for (int k = 0; k < in; ++k) {
-        Real sum = 0;
-        for (int n = 0; n < out; ++n) sum += dy(b, n) * w(k, n);
-        wrong((*dx)(b, k), sum);
-      }
-    }
+  int wrong = 0;
+  const auto compare = [&wrong](Real got, Real want) { wrong += same_bits(got, want) ? 0 : 1; };
+  for (int b = 0; b < rows; ++b) {
     for (int n = 0; n < out; ++n) {
-      for (int k = 0; k < in; ++k) {
-        Real sum = was(k, n);
-        for (int b = 0; b < rows; ++b) sum += x(b, k) * dy(b, n);
-        wrong((*g)(k, n), sum);
-      }
-      Real sum = bias_was(0, n);
-      for (int b = 0; b < rows; ++b) sum += dy(b, n);
-      wrong((*gb)(0, n), sum);
+      Real sum = bias(0, n);
+      for (int k = 0; k < in; ++k) sum += x(b, k) * w(k, n);
+      compare(y(b, n), sum);
     }
-    EXPECT_EQ(failures, 0) << rows << " x " << in << " -> " << out << ", team of " << Team::size();
-    for (auto* m : {y, g, gb, t, dx}) delete m;
+    for (int k = 0; k < in; ++k) {
+      Real sum = 0;
+      for (int n = 0; n < out; ++n) sum += dy(b, n) * w(k, n);
+      compare(dx(b, k), sum);
+    }
   }
-  team.sync();
+  for (int n = 0; n < out; ++n) {
+    for (int k = 0; k < in; ++k) {
+      Real sum = was(k, n);
+      for (int b = 0; b < rows; ++b) sum += x(b, k) * dy(b, n);
+      compare(g(k, n), sum);
+    }
+    Real sum = bias_was(0, n);
+    for (int b = 0; b < rows; ++b) sum += dy(b, n);
+    compare(gb(0, n), sum);
+  }
+  EXPECT_EQ(wrong, 0) << rows << " x " << in << " -> " << out << ", team of " << N;
 }
 
 TEST(BatchOps, EverySizeOfBatchAndTeamSumsInOneShape) {
-  for (const auto& [rows, in, out] :
-       {std::array{1, 1, 1}, {3, 5, 7}, {8, 16, 16}, {13, 17, 40}, {32, 33, 100}, {19, 64, 33}}) {
-    check_products<float>(SerialTeam{}, rows, in, out, true);
-    check_products<double>(SerialTeam{}, rows, in, out, true);
+  for (const Sizes3& size : {Sizes3{1, 1, 1}, Sizes3{3, 5, 7}, Sizes3{8, 16, 16},
+                             Sizes3{13, 17, 40}, Sizes3{32, 33, 100}, Sizes3{19, 64, 33}}) {
+    check_products<float, 1>(size);
+    check_products<double, 1>(size);
   }
-  for (const auto& [rows, in, out] : {std::array{3, 5, 7}, {13, 17, 40}}) {
-    run_emulated<2>([&](const auto& team) { check_products<float>(team, rows, in, out, true); });
-    run_emulated<4>([&](const auto& team) { check_products<double>(team, rows, in, out, true); });
-    run_emulated<8>([&](const auto& team) { check_products<float>(team, rows, in, out, true); });
-    run_emulated<16>([&](const auto& team) { check_products<double>(team, rows, in, out, true); });
+  for (const Sizes3& size : {Sizes3{3, 5, 7}, Sizes3{13, 17, 40}}) {
+    check_products<float, 2>(size);
+    check_products<double, 4>(size);
+    check_products<float, 8>(size);
+    check_products<double, 16>(size);
   }
 }
 
@@ -456,6 +456,48 @@ TEST(Update, RmspropByHand) {
   EXPECT_EQ(d.targets()[1], d.utilities(s, 0)[1]);
 }
 
+TEST(Update, RmspropClipByHand) {
+  auto c = table_config<Vdn<double>>();
+  c.alpha = 0.1;
+  c.optimizer.decay = 0.75;
+  c.optimizer.epsilon = 0.5;
+  c.optimizer.max_norm = 1;
+  Driven<Vdn<double>, double> d(c, one_hot(1));
+  const auto s = at_state(d, 0);
+  // slopes -6 and -6, of norm 6 sqrt 2, cut to 1: 1 / sqrt 2 each; v = 1/4 * 1/2
+  d.learn(s, s, {1, 0}, {1, 2}, Episode::ended);
+  EXPECT_NEAR(d.utilities(s, 0)[1], 0.1 / std::sqrt(2.0) / (std::sqrt(0.125) + 0.5), 1e-12);
+}
+
+// Utilities (q00, 3) and (2, 5), joint value and V zero, actions (0, 0), reward 0.
+double qtran_loss(int variant, double q00, double opt, double nopt) {
+  auto c = table_config<Qtran<double>>();
+  c.mixer.variant.value = variant;
+  c.mixer.opt = opt;
+  c.mixer.nopt = nopt;
+  c.every = 1'000'000;
+  Driven<Qtran<double>, double> d(c, one_hot(1));
+  const auto s = at_state(d, 0);
+  d.learn(s, s, {0, 0}, {0, 0}, Episode::ended);
+  std::fill_n(d.weights(), d.p.size, 0.0);
+  d.matrix("input", 0)[0] = q00;
+  d.matrix("input", 0)[1] = 3;
+  d.matrix("input", 1)[0] = 2;
+  d.matrix("input", 1)[1] = 5;
+  d.pick_first();
+  return d.descend();
+}
+
+TEST(Update, QtranConstraintsByHand) {
+  EXPECT_EQ(qtran_loss(0, 1, 1, 1), 64);       // D(greedy) = 3 + 5; D(u) = 1 + 2, allowed
+  EXPECT_EQ(qtran_loss(0, -4, 1, 1), 64 + 4);  // D(u) = -4 + 2
+  EXPECT_EQ(qtran_loss(0, -4, 2, 3), 128 + 12);
+  // least of 1 + 2 and 3 + 2, of 1 + 2 and 1 + 5: the mean of 9 and 9
+  EXPECT_EQ(qtran_loss(1, 1, 1, 1), 64 + 9);
+  // least of 4 + 2 and 3 + 2, of 4 + 2 and 4 + 5: the mean of 25 and 36; greedy is 4 + 5
+  EXPECT_EQ(qtran_loss(1, 4, 0.5, 2), 40.5 + 61);
+}
+
 TEST(Update, AdamClipAndSoftTargetByHand) {
   auto c = table_config<Vdn<double>>();
   c.alpha = 0.25;
@@ -500,6 +542,47 @@ TEST(Update, TargetsEndsAndPaddingByHand) {
   EXPECT_EQ(loss_of(Episode::goes_on, true, {1, 3}, {8, 6}), 25);   // action 1 by the utilities: 6
   EXPECT_EQ(loss_of(Episode::cut, true, {1, 3}, {8, 6}), 25);       // the same at a time limit
   EXPECT_EQ(loss_of(Episode::goes_on, false, {1, 3}, {8, 6}), 36);  // action 0 by the targets: 8
+}
+
+// One network for all: Q_i = x W + n_i, or max(x A + n_i, 0) B + c.
+TEST(Utilities, SharedOnesSeeTheAgentsNumber) {
+  for (const int width : {0, 2}) {
+    auto c = table_config<Vdn<double>>();
+    c.utility.width = width;
+    c.utility.shared = true;
+    Driven<Vdn<double>, double> d(c, one_hot(2));
+    std::fill_n(d.weights(), d.p.size, 0.0);
+    double* const input = d.matrix("input");
+    double* const number = d.matrix("number");
+    input[16] = 5;    // state 1, action or hidden unit 0
+    number[0] = 1;    // agent 0
+    number[16] = -7;  // agent 1
+    number[16 + 1] = 3;
+    if (width > 0) {
+      d.matrix("output")[0] = 2;
+      d.matrix("output")[16 + 1] = 1;
+      d.matrix("output_bias")[1] = 0.5;
+    }
+    const auto s = at_state(d, 1);
+    // linear: (5 + 1, 0), (5 - 7, 3); else of hidden units (6, 0), (0, 3)
+    const std::vector<double> first =
+        width == 0 ? std::vector<double>{6, 0} : std::vector<double>{12, 0.5};
+    const std::vector<double> second =
+        width == 0 ? std::vector<double>{-2, 3} : std::vector<double>{0, 3.5};
+    EXPECT_EQ(d.utilities(s, 0), first);
+    EXPECT_EQ(d.utilities(s, 1), second);
+    // the gradient comes to the row of the agent that acted otherwise than expected
+    d.p.every = 1'000'000;
+    d.learn(s, s, {0, 1}, {0, 0}, Episode::ended);
+    d.pick_first();
+    d.descend();
+    const double slope = 2 * (first[0] + second[1]);
+    const auto at = [&](const double* w) { return d.gradient()[w - d.weights()]; };
+    EXPECT_EQ(at(number), width == 0 ? slope : 2 * slope);
+    EXPECT_EQ(at(number + 16 + 1), slope);
+    EXPECT_EQ(at(number + 1), 0);
+    EXPECT_EQ(at(number + 16), 0);
+  }
 }
 
 // Episodes of 1, 3 and (cut into 4 and 1) 5 steps: each step counts once, what an older and longer
