@@ -153,7 +153,7 @@ struct Mappo {
   template <class Team>
   CUMARL_HD static void init(const Team& team, const Params& p, std::byte* memory, RunKey) {
     for (int s = 0; s < p.policies; ++s) Actor::init(team, p.actor, policy_weights(p, memory, s));
-    if (team.rank() == 0) *head(memory) = {0, p.descent.first()};
+    if (team.rank() == 0) *head(memory) = {0, 0, p.descent.first()};
   }
 
   template <class Team>
@@ -331,7 +331,8 @@ struct Mappo {
 
  private:
   struct Head {
-    int32_t count;  ///< steps kept
+    int32_t count;   ///< steps kept
+    int32_t unused;  ///< no padding: digests cover it
     typename Descent::Powers powers;
   };
   static constexpr size_t kHeadBytes = 64;

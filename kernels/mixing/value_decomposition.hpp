@@ -202,7 +202,7 @@ struct ValueDecomposition {
     uint32_t block = 0;
     for_weights(p, [&](const Weights& m) { init_weights(team, m, w, key, block++); });
     copy_vector(team, targets(p, memory), w, static_cast<int>(p.size));
-    if (team.rank() == 0) *head(memory) = {0, 0, 0, p.descent.first()};
+    if (team.rank() == 0) *head(memory) = {0, 0, 0, 0, p.descent.first()};
     team.sync();
   }
 
@@ -317,7 +317,8 @@ struct ValueDecomposition {
   struct Head {
     uint64_t complete;  ///< slots written
     uint64_t updates;
-    int32_t step;  ///< of the slot that is written
+    int32_t step;    ///< of the slot that is written
+    int32_t unused;  ///< no padding: digests cover it
     typename Descent<Real>::Powers powers;
   };
   static constexpr size_t kHeadBytes = 64;
