@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "envs/grid_tools.hpp"
 #include "kernels/core/env.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -600,26 +601,13 @@ struct Lbf {
   /// The sizes of the table index and, if it fits, the table of ranks: row i < foods, entry e,
   /// is C(E, i) + C(e, i + 1).
   static void tabulate(Params& p, Arena& arena) {
-    const uint64_t codes = p.food_codes;
-    uint64_t sets = 1, subsets = 1;  // C(E, 0)
-    for (uint64_t i = 1; i <= p.foods && sets <= kMaxObservations; ++i) {
-      subsets = codes >= i ? subsets * (codes - i + 1) / i : 0;
-      sets += subsets;
-    }
-    uint64_t count = p.own_codes * std::min<uint64_t>(sets, kMaxObservations + 1);
+    const SetNumbers sets = SetNumbers::make(p.food_codes, p.foods, kMaxObservations, arena);
+    uint64_t count = uint64_t{p.own_codes} * sets.sets;
     for (uint32_t i = 1; i < p.agents && count <= kMaxObservations; ++i) count *= p.other_codes;
     if (count > kMaxObservations) return;
-    p.food_sets = static_cast<uint32_t>(sets);
+    p.food_sets = sets.sets;
     p.observations = static_cast<uint32_t>(count);
-    std::vector<uint32_t> rank;
-    std::vector<uint32_t> smaller(codes + 1, 1);  // C(e, i), from i = 0
-    for (uint32_t i = 0; i < p.foods; ++i) {
-      std::vector<uint32_t> larger(codes + 1, 0);  // C(e, i + 1) = C(e - 1, i + 1) + C(e - 1, i)
-      for (size_t e = 1; e <= codes; ++e) larger[e] = larger[e - 1] + smaller[e - 1];
-      for (size_t e = 0; e < codes; ++e) rank.push_back(smaller[codes] + larger[e]);
-      smaller = std::move(larger);
-    }
-    p.rank = arena.store(rank);
+    p.rank = sets.rank;
   }
 
   static State state_of(const Params& p, const int64_t* players, const int64_t* foods, int64_t step,

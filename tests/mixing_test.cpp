@@ -501,7 +501,7 @@ TEST(Update, QtranConstraintsByHand) {
 TEST(Update, AdamClipAndSoftTargetByHand) {
   auto c = table_config<Vdn<double>>();
   c.alpha = 0.25;
-  c.optimizer.kind.value = Descent<double>::kAdam;
+  c.optimizer.kind.value = Optimizer<double>::kAdam;
   c.optimizer.max_norm = 1;
   c.optimizer.epsilon = 0.5;
   c.target_rate = 0.25;
@@ -661,7 +661,7 @@ struct Game : Driven<L, double> {
     c.gamma = 0;
     c.batch = c.slots = 9;
     c.every = 1'000'000;
-    c.optimizer.kind.value = Descent<double>::kAdam;
+    c.optimizer.kind.value = Optimizer<double>::kAdam;
     c.optimizer.epsilon = 1e-8;
     return c;
   }
@@ -781,7 +781,7 @@ double two_step(typename L::Config c, uint64_t run) {
   c.gamma = 1;
   c.batch = c.slots = 12;
   c.every = 1'000'000;
-  c.optimizer.kind.value = Descent<double>::kAdam;
+  c.optimizer.kind.value = Optimizer<double>::kAdam;
   c.target_every = 50;
   Driven<L, double> d(c, one_hot(3), run);
   const std::vector<float> kLast{0, 1, 1, 8};

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "kernels/linear/adam.hpp"
 #include "kernels/linear/linear_actor.hpp"
+#include "kernels/linear/optimizer.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
 

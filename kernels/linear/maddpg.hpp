@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/linear/adam.hpp"
 #include "kernels/linear/joint_learner.hpp"
+#include "kernels/linear/optimizer.hpp"
 #include "kernels/tabular/action_choice.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/linear/adam.hpp"
 #include "kernels/linear/linear_actor.hpp"
+#include "kernels/linear/optimizer.hpp"
 #include "kernels/linear/trajectory.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {

@@ -83,6 +83,19 @@ CUMARL_HD CUMARL_INLINE void for_columns(const Team& team, int n, F f) {
   }
 }
 
+/// The same for an f that reads and writes nothing of other columns.
+template <class Team, class F>
+CUMARL_HD CUMARL_INLINE void each_column(const Team& team, int n, F f) {
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+  if constexpr (Team::size() == 1) {
+#pragma GCC ivdep
+    for (int k = 0; k < n; ++k) f(k);
+    return;
+  }
+#endif
+  for_columns(team, n, f);
+}
+
 /// Sum of f(k) over the columns k in [0, n), the same in every lane. Pre: n is padded.
 template <class Real, class Team, class F>
 CUMARL_HD CUMARL_INLINE Real sum_columns(const Team& team, int n, F f) {

@@ -27,19 +27,6 @@ CUMARL_HD constexpr size_t at(int row, int pitch) {
   return static_cast<size_t>(row) * static_cast<size_t>(pitch);
 }
 
-/// for_columns, for an f that reads and writes nothing of other columns.
-template <class Team, class F>
-CUMARL_HD CUMARL_INLINE void each_column(const Team& team, int n, F f) {
-#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
-  if constexpr (Team::size() == 1) {
-#pragma GCC ivdep
-    for (int k = 0; k < n; ++k) f(k);
-    return;
-  }
-#endif
-  for_columns(team, n, f);
-}
-
 /// A factor whose entry (m, k) is data[m * row + k * step].
 template <class Real>
 struct Factor {
@@ -196,7 +183,7 @@ template <class Real, class Team>
 CUMARL_HD void rectify(const Team& team, Real* x, int pitch, int rows, int n) {
   for (int b = 0; b < rows; ++b) {
     Real* const row = x + batch_ops::at(b, pitch);
-    batch_ops::each_column(team, n, [&](int k) { row[k] = row[k] > Real(0) ? row[k] : Real(0); });
+    each_column(team, n, [&](int k) { row[k] = row[k] > Real(0) ? row[k] : Real(0); });
   }
   team.sync();
 }
@@ -208,7 +195,7 @@ CUMARL_HD void rectify_gradient(const Team& team, const Real* x, int x_pitch, in
   for (int b = 0; b < rows; ++b) {
     const Real* const kept = x + batch_ops::at(b, x_pitch);
     Real* const row = dx + batch_ops::at(b, dx_pitch);
-    batch_ops::each_column(team, n, [&](int k) { row[k] = kept[k] > Real(0) ? row[k] : Real(0); });
+    each_column(team, n, [&](int k) { row[k] = kept[k] > Real(0) ? row[k] : Real(0); });
   }
   team.sync();
 }

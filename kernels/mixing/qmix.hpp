@@ -144,7 +144,7 @@ struct MonotonicMixer {
       for (int i = 0; i < s.agents; ++i) {
         const Real scale = q[i];
         const Real* const row = weights + i * s.units;
-        batch_ops::each_column(team, s.units, [&](int e) { pre[e] += scale * magnitude(row[e]); });
+        each_column(team, s.units, [&](int e) { pre[e] += scale * magnitude(row[e]); });
       }
       activate(team, s, pre);
       const Real sum = sum_columns<Real>(
@@ -173,7 +173,7 @@ struct MonotonicMixer {
       const Real* const q = in.q + batch_ops::at(r, kColumns);
       const Real error = slope[r];
       const bool elu = s.act == kElu;
-      batch_ops::each_column(team, s.units, [&](int e) {
+      each_column(team, s.units, [&](int e) {
         const Real below = elu ? h[e] + Real(1) : Real(0);
         const Real bend = h[e] > Real(0) ? Real(1) : below;
         const Real d = error * magnitude(last[e]) * bend;
@@ -194,8 +194,7 @@ struct MonotonicMixer {
         }
         const Real scale = q[i];
         Real* const drow = dweights + i * s.units;
-        batch_ops::each_column(team, s.units,
-                               [&](int e) { drow[e] = with_sign(scale * dpre[e], row[e]); });
+        each_column(team, s.units, [&](int e) { drow[e] = with_sign(scale * dpre[e], row[e]); });
       }
       if (team.rank() == 0) dv[s.units] += error;
     }

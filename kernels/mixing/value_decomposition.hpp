@@ -6,7 +6,7 @@
 #include <string>
 
 #include "kernels/linear/joint_learner.hpp"
-#include "kernels/mixing/descent.hpp"
+#include "kernels/linear/optimizer.hpp"
 #include "kernels/mixing/mixer.hpp"
 #include "kernels/mixing/replay.hpp"
 #include "kernels/mixing/utilities.hpp"
@@ -45,7 +45,7 @@ struct ValueDecomposition {
     Exploration::Config exploration;
     typename Agents::Config utility;
     typename Mix::Config mixer;
-    typename Descent<Real>::Config optimizer;
+    typename Optimizer<Real>::Config optimizer;
     int batch = 32;
     int slots = 512;
     int steps = 1;
@@ -59,6 +59,7 @@ struct ValueDecomposition {
       exploration.schedule.value = Exploration::kLinear;
       exploration.end = 0.05;
       exploration.decay_steps = 5000;
+      optimizer.kind.value = Optimizer<Real>::kRmsprop;
     }
   };
   static void fields(FieldVisitor& v, Config& c) {
@@ -87,7 +88,7 @@ struct ValueDecomposition {
     typename Agents::Shape utility;
     typename Mix::Shape mixer;
     typename Memory::Shape replay;
-    Descent<Real> descent;
+    Optimizer<Real> descent;
     Exploration exploration;
     Real alpha, gamma, target_rate, reward_scale;
     int32_t agents, pitch, state_pitch;
@@ -108,7 +109,7 @@ struct ValueDecomposition {
     p.mixer = Mix::make(c.mixer, {spec.agents, p.utility.most, p.utility.actions, spec.global_size,
                                   spec.global_pitch});
     p.replay = {c.slots, c.steps, spec.agents, spec.pitch, spec.global_pitch};
-    p.descent = Descent<Real>::make(c.optimizer);
+    p.descent = Optimizer<Real>::make(c.optimizer);
     p.exploration = Exploration::make(c.exploration, p.utility.most);
     if (p.exploration.kind != Exploration::kEpsilonGreedy) {
       throw ParameterError("exploration.kind", "must be \"epsilon_greedy\" for this learner");
@@ -319,7 +320,7 @@ struct ValueDecomposition {
     uint64_t updates;
     int32_t step;    ///< of the slot that is written
     int32_t unused;  ///< no padding: digests cover it
-    typename Descent<Real>::Powers powers;
+    typename Optimizer<Real>::Powers powers;
   };
   static constexpr size_t kHeadBytes = 64;
   static_assert(sizeof(Head) <= kHeadBytes);

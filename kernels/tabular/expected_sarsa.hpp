@@ -10,27 +10,13 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// exploring policy at the next step: epsilon-greedy or Boltzmann.
 /// Source: van Seijen, van Hasselt, Whiteson, Wiering, ADPRL 2009, eq. (5). Deviation: none.
 template <class Table, class Shape>
-struct ExpectedSarsa : Tabular<Table, Shape> {
-  using Base = Tabular<Table, Shape>;
+struct ExpectedSarsa : ConstantRate<Table, Shape> {
+  using Base = ConstantRate<Table, Shape>;
   using typename Base::Cursor;
+  using typename Base::Params;
 
   static constexpr LearnerFacts kFacts{"expected_sarsa", "Expected Sarsa",
                                        "van Seijen, van Hasselt, Whiteson, Wiering 2009, eq. (5)"};
-
-  struct Config : Base::Config {
-    double alpha = 0.1;
-  };
-  static void fields(FieldVisitor& v, Config& c) {
-    v("alpha", c.alpha, Bounds{0, 1}, "", "learning rate");
-    Base::fields(v, c);
-  }
-
-  struct Params : Base::Params {
-    typename Table::Rate alpha;
-  };
-  static Params make(const Config& c, const AgentSpec& spec, Arena& arena) {
-    return {Base::make(c, spec, arena), Table::rate(c.alpha)};
-  }
 
   /// The value of the next observation under the policy of step t.
   CUMARL_HD static double expected(const Params& p, std::byte* memory, const Cursor& at,

@@ -10,28 +10,14 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// Source: Watkins and Dayan, "Q-learning", Machine Learning 8, 1992, eq. (1); as independent
 /// learners: Tan, ICML 1993. Deviation: none; ties go to the lowest action.
 template <class Table, class Shape>
-struct QLearning : Tabular<Table, Shape> {
-  using Base = Tabular<Table, Shape>;
+struct QLearning : ConstantRate<Table, Shape> {
+  using Base = ConstantRate<Table, Shape>;
   using typename Base::Cursor;
+  using typename Base::Params;
 
   static constexpr LearnerFacts kFacts{
       "q_learning", "Independent Q-learning",
       "Watkins and Dayan 1992, eq. (1); Tan 1993 for independent learners"};
-
-  struct Config : Base::Config {
-    double alpha = 0.1;
-  };
-  static void fields(FieldVisitor& v, Config& c) {
-    v("alpha", c.alpha, Bounds{0, 1}, "", "learning rate");
-    Base::fields(v, c);
-  }
-
-  struct Params : Base::Params {
-    typename Table::Rate alpha;
-  };
-  static Params make(const Config& c, const AgentSpec& spec, Arena& arena) {
-    return {Base::make(c, spec, arena), Table::rate(c.alpha)};
-  }
 
   template <class Team>
   CUMARL_HD static CUMARL_INLINE void learn(const Team& team, const Params& p, std::byte* memory,

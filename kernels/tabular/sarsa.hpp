@@ -15,26 +15,19 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// the end of an episode or run, and the step's own random word is used at the first step of an
 /// episode only. At a time limit a next action is drawn for the bootstrap and not played.
 struct Sarsa {
-  using Base = Tabular<Float64, AnyShape>;
+  using Base = ConstantRate<Float64, AnyShape>;
 
   static constexpr LearnerFacts kFacts{
       "sarsa", "Sarsa, on-policy Q-learning",
       "Rummery and Niranjan 1994; Sutton and Barto 2018, eq. (6.7)"};
   static constexpr bool kGreedy = true;
 
-  struct Config : Base::Config {
-    double alpha = 0.1;
-  };
-  static void fields(FieldVisitor& v, Config& c) {
-    v("alpha", c.alpha, Bounds{0, 1}, "", "learning rate");
-    Base::fields(v, c);
-  }
+  using Config = Base::Config;
+  static void fields(FieldVisitor& v, Config& c) { Base::fields(v, c); }
 
-  struct Params : Base::Params {
-    double alpha;
-  };
+  using Params = Base::Params;
   static Params make(const Config& c, const AgentSpec& spec, Arena& arena) {
-    return {Base::make(c, spec, arena), c.alpha};
+    return Base::make(c, spec, arena);
   }
 
   /// The action that was drawn for the coming step, or -1; behind the table.

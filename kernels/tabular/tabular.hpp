@@ -263,4 +263,25 @@ struct Tabular {
   }
 };
 
+/// A table that moves at one constant learning rate.
+template <class TableType, class ShapeType>
+struct ConstantRate : Tabular<TableType, ShapeType> {
+  using Values = Tabular<TableType, ShapeType>;
+
+  struct Config : Values::Config {
+    double alpha = 0.1;
+  };
+  static void fields(FieldVisitor& v, Config& c) {
+    v("alpha", c.alpha, Bounds{0, 1}, "", "learning rate");
+    Values::fields(v, c);
+  }
+
+  struct Params : Values::Params {
+    typename TableType::Rate alpha;
+  };
+  static Params make(const Config& c, const AgentSpec& spec, Arena& arena) {
+    return {Values::make(c, spec, arena), TableType::rate(c.alpha)};
+  }
+};
+
 }  // namespace cumarl::inline CUMARL_VARIANT

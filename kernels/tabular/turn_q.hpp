@@ -17,27 +17,21 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// problems", NIPS 1994 (Q-learning between decisions); with k = 2: Klein, RAND Journal of
 /// Economics 52(3), 2021, eq. (5). Deviation: ties go to the lowest action; Klein draws among them.
 struct TurnQ {
-  using Base = Tabular<Float64, AnyShape>;
+  using Base = ConstantRate<Float64, AnyShape>;
 
   static constexpr LearnerFacts kFacts{
       "turn_q", "Q-learning between an agent's own moves",
       "Bradtke and Duff 1994; Klein 2021, eq. (5); ties go to the lowest action"};
   static constexpr bool kGreedy = true;
 
-  struct Config : Base::Config {
-    double alpha = 0.1;
-  };
-  static void fields(FieldVisitor& v, Config& c) {
-    v("alpha", c.alpha, Bounds{0, 1}, "", "learning rate");
-    Base::fields(v, c);
-  }
+  using Config = Base::Config;
+  static void fields(FieldVisitor& v, Config& c) { Base::fields(v, c); }
 
   struct Params : Base::Params {
-    double alpha;
     int64_t waiting;  ///< AgentSpec::waiting
   };
   static Params make(const Config& c, const AgentSpec& spec, Arena& arena) {
-    return {Base::make(c, spec, arena), c.alpha, spec.waiting};
+    return {Base::make(c, spec, arena), spec.waiting};
   }
 
   /// The agent's last move, behind the table.
