@@ -18,6 +18,8 @@
 ///                                                numbers any more, or -1
 ///   policy(team, p, memory, seen, agent, out)    the evaluated policy: probabilities [actions], or
 ///                                                out[0] the real action
+///   begin(team, p, memory)               optional: an evaluated episode begins; policies with a
+///                                        memory are asked once a step and agent from then on
 /// all static, host and device but for fields and make, the functions with `team` templates over
 /// it. Memory is 64-byte aligned and zero before init. What a lane writes for the others to read
 /// needs a team.sync() between; values that all lanes compute alike need none.
@@ -154,6 +156,8 @@ struct AnyJointOf {
   /// Learns from the step between the places `from` and 1 - from.
   CUMARL_HD static void learn(const Team& team, const JointParams& p, std::byte* memory, int from,
                               const JointStep& step);
+  /// An evaluated episode begins.
+  CUMARL_HD static void begin(const Team& team, const JointParams& p, std::byte* memory);
   CUMARL_HD static void policy(const Team& team, const JointParams& p, std::byte* memory, int which,
                                int agent, double* out);
 };
