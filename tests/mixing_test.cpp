@@ -469,7 +469,7 @@ TEST(Utilities, SharedOnesSeeTheAgentsNumber) {
 TEST(Update, EpisodesOfDifferentLength) {
   auto c = table_config<Vdn<double>>();
   c.steps = 4;
-  c.slots = 3;
+  c.slots = 4;
   c.batch = 4;
   c.gamma = 0;
   c.every = 1'000'000;
@@ -483,7 +483,8 @@ TEST(Update, EpisodesOfDifferentLength) {
   play(4, 100);
   play(4, 100);
   play(4, 100);
-  play(4, 100);  // all four slots, one of which is written next
+  play(4, 100);
+  play(4, 100);  // all five slots, one of which is written next
   play(1, 2);    // slot 0
   play(3, 4);    // slot 1
   play(5, 6);    // slots 2 and 3
@@ -498,12 +499,12 @@ TEST(Update, EpisodesOfDifferentLength) {
 TEST(Update, SamplesTheNewestOnly) {
   auto c = table_config<Vdn<double>>();
   c.slots = 5;
-  c.batch = 64;
+  c.batch = 5;
   c.alpha = 0;
   Driven<Vdn<double>, double> d(c, one_hot(1));
   const auto s = at_state(d, 0);
   std::vector<int> seen(8, 0);
-  for (int k = 1; k <= 200; ++k) {
+  for (int k = 1; k <= 2000; ++k) {
     d.learn(s, s, {0, 0}, {static_cast<float>(k), 0}, Episode::ended);
     if (k < 10) continue;
     const auto kept = Vdn<double>::replay(d.p, d.memory());
@@ -515,8 +516,8 @@ TEST(Update, SamplesTheNewestOnly) {
       ++seen[static_cast<size_t>(age)];
     }
   }
-  // 191 * 64 draws of 5: mean 2444.8, standard deviation 44.2
-  for (int age = 0; age < 5; ++age) EXPECT_NEAR(seen[static_cast<size_t>(age)], 2445, 5 * 44.2);
+  // 1991 * 5 draws of 5: mean 1991, standard deviation 39.9
+  for (int age = 0; age < 5; ++age) EXPECT_NEAR(seen[static_cast<size_t>(age)], 1991, 5 * 39.9);
 }
 
 // ---- fits with known values ---------------------------------------------------------------------
@@ -788,6 +789,8 @@ TEST(Config, BadSettingsAreRefused) {
   c.utility.shared = true;
   EXPECT_THROW(Vdn<float>::make(c, joint_spec({{2, 2}, {3, 4}, 3}), arena), ParameterError);
   c = {};
+  c.slots = c.batch - 1;
+  EXPECT_THROW(Vdn<float>::make(c, joint_spec({{2, 2}, {3, 3}, 3}), arena), ParameterError);
   c.slots = 1'000'000;
   c.steps = 100'000;
   EXPECT_THROW(Vdn<float>::make(c, joint_spec({{2, 2}, {3, 3}, 3}), arena), ParameterError);

@@ -72,7 +72,7 @@ int slot_of(const Driven<Learner, double>& d, int b) { return Learner::picked(d.
 TEST(Prioritised, SamplesByError) {
   auto c = prioritised_config();
   c.slots = 5;
-  c.batch = 16;
+  c.batch = 5;
   c.alpha = 0;
   Driven<Learner, double> d(c, one_hot(1));
   const auto s = at_state(d, 0);
@@ -91,7 +91,7 @@ TEST(Prioritised, SamplesByError) {
   const int newest = 5;
   EXPECT_NEAR(kept.reward(kept.place(newest, 0)), 3, 0);
   std::vector<int> seen(6, 0);
-  const int updates = 4000;
+  const int updates = 12'800;
   for (int k = 0; k < updates; ++k) {
     Learner::pick(SerialTeam{}, d.p, d.memory(), 6,
                   Rng(d.key, 1000 + static_cast<uint64_t>(k), Stream::learn));

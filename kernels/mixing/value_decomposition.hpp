@@ -157,6 +157,10 @@ struct ValueDecomposition {
     if (static_cast<double>(c.slots + 1) * (c.steps + 1) > 1e9) {
       throw ParameterError("replay.slots", "times replay.steps must stay below 1e9");
     }
+    if (c.batch > c.slots) {
+      throw ParameterError("batch", "must be from 1 to replay.slots = " + std::to_string(c.slots) +
+                                        ": no more episodes are kept");
+    }
     p.alpha = static_cast<Real>(c.alpha);
     p.gamma = static_cast<Real>(c.gamma);
     p.target_rate = static_cast<Real>(c.target_rate);
@@ -357,9 +361,7 @@ struct ValueDecomposition {
       if (diverging(step.rewards[i])) return i;
     }
     if (!full || (complete + 1) % static_cast<uint64_t>(p.every) != 0) return -1;
-    if (complete + 1 < static_cast<uint64_t>(p.batch < p.replay.slots ? p.batch : p.replay.slots)) {
-      return -1;
-    }
+    if (complete + 1 < static_cast<uint64_t>(p.batch)) return -1;
     pick(team, p, memory, complete + 1, Rng(step.key, step.t, Stream::learn));
     return update(team, p, memory) ? -1 : 0;
   }
