@@ -55,7 +55,9 @@ def main():
     x = lambda step: LEFT + (WIDTH - LEFT - RIGHT) * step / last
     y = lambda v: TOP + (HEIGHT - TOP - BOTTOM) * (high - v) / (high - low)
     text = lambda px, py, words, more="": (
-        f'<text x="{px:.1f}" y="{py:.1f}" font-family="sans-serif" font-size="12" {more}>{words}</text>')
+        f'<text x="{px:.1f}" y="{py:.1f}" font-family="sans-serif" font-size="12" {more}>'
+        f"{words}</text>")
+    middle = 'text-anchor="middle" fill="#666666"'
     svg = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}">',
            f"<title>{title}</title>", '<rect width="100%" height="100%" fill="#ffffff"/>',
            text(LEFT, 26, title, 'font-weight="bold"')]
@@ -63,15 +65,16 @@ def main():
         svg += [f'<path d="M{LEFT} {y(v):.1f}H{WIDTH - RIGHT}" stroke="#dddddd"/>',
                 text(LEFT - 8, y(v) + 4, f"{v:g}", 'text-anchor="end" fill="#666666"')]
     for v in ticks(0, last):
-        svg += [text(x(v), HEIGHT - BOTTOM + 18, f"{v:,.0f}", 'text-anchor="middle" fill="#666666"')]
-    svg += [text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "joint steps", 'text-anchor="middle" fill="#666666"')]
+        svg += [text(x(v), HEIGHT - BOTTOM + 18, f"{v:,.0f}", middle)]
+    svg += [text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "joint steps", middle)]
     for (learner, at, means, errors, runs), color in zip(curves, COLORS):
         over = [(x(t), y(m + 1.96 * e)) for t, m, e in zip(at, means, errors)]
         under = [(x(t), y(m - 1.96 * e)) for t, m, e in zip(at, means, errors)]
         joined = lambda points: " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
-        middle = [(x(t), y(m)) for t, m in zip(at, means)]
-        svg += [f'<polygon points="{joined(over + under[::-1])}" fill="{color}" fill-opacity="0.18"/>',
-                f'<polyline points="{joined(middle)}" fill="none" stroke="{color}" stroke-width="1.8"/>']
+        line = joined((x(t), y(m)) for t, m in zip(at, means))
+        band = joined(over + under[::-1])
+        svg += [f'<polygon points="{band}" fill="{color}" fill-opacity="0.18"/>',
+                f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="1.8"/>']
         print(f"{learner} ({runs} runs): " + ", ".join(
             f"{t:,}: {m:.2f} ({m - 1.96 * e:.2f} to {m + 1.96 * e:.2f})"
             for t, m, e in zip(at, means, errors)))

@@ -1,6 +1,6 @@
 /// \file
-/// What the tests of value decomposition share: random replays, gradients against differences, games
-/// whose states are one-hot.
+/// What the tests of value decomposition share: random replays, gradients against differences,
+/// games whose states are one-hot.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -59,8 +59,8 @@ void fill_replay(D& d, int steps, unsigned seed) {
 }
 
 /// Every entry of the gradient against (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12 h, whose error is
-/// about h^4 + 1e-16 / h = 1e-12, but where a kink (of a ReLU, |x| or a maximum) is that near. Where
-/// `only` is given: entries of matrices it accepts.
+/// about h^4 + 1e-16 / h = 1e-12, but where a kink (of a ReLU, |x| or a maximum) is that near.
+/// Where `only` is given: entries of matrices it accepts.
 template <class D>
 void expect_gradient(D& d, const std::function<bool(const std::string&)>& only = {}) {
   d.descend();

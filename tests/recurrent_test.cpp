@@ -122,8 +122,8 @@ TEST(RecurrentGradient, Qtran) {
   }
 }
 
-// The loss of a sample is the mean over its steps: of episodes of 1, 4, 2 and 3 steps together as of
-// each alone. More than 32 of them take two passes.
+// The loss of a sample is the mean over its steps: of episodes of 1, 4, 2 and 3 steps together as
+// of each alone. More than 32 of them take two passes.
 TEST(Recurrent, EpisodesDoNotTouchEachOther) {
   for (const int batch : {4, 37}) {
     auto c = recurrent_config<Vdn<double>>();
@@ -292,8 +292,8 @@ TEST(Recurrent, RemembersACue) {
   EXPECT_EQ(with.mean_return(), 1.0);
 }
 
-// What is played next depends on what was seen before, in this episode only; evaluation has a memory of
-// its own.
+// What is played next depends on what was seen before, in this episode only; evaluation has a
+// memory of its own.
 TEST(Recurrent, ForgetsWhenAnEpisodeEnds) {
   CueGame game(Utilities<float>::kRecurrent);
   game.train(600);

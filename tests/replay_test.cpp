@@ -110,8 +110,9 @@ TEST(Prioritised, SamplesByError) {
   }
 }
 
-// Masses 2, 1, 1 of three transitions, four draws: each quarter of the mass, so slots 0, 0, 1, 2. With n
-// = 3, P = 1/2, 1/4, 1/4, beta = .5 the weights are 1.5^-.5 and .75^-.5, over the largest 2^-.5, 1.
+// Masses 2, 1, 1 of three transitions, four draws: each quarter of the mass, so slots 0, 0, 1, 2.
+// With n = 3, P = 1/2, 1/4, 1/4, beta = .5 the weights are 1.5^-.5 and .75^-.5, over the largest
+// 2^-.5, 1.
 TEST(Prioritised, UpdateByHand) {
   auto c = prioritised_config();
   c.slots = 8;
@@ -174,10 +175,11 @@ TEST(Prioritised, AnEpisodeHasTheLargestErrorAndABitOfTheMean) {
   EXPECT_NEAR(Learner::priorities(d.p, d.memory()).of(0), 2.9, 1e-9);
 }
 
-// ---- independent learners -------------------------------------------------------------------------
+// ---- independent learners
+// -------------------------------------------------------------------------
 
-// Q_0 = (1, 3), Q_1 = (0, -1) now, and the targets 10 times that; rewards 2 and -1, gamma .5, actions 0
-// and 1: targets 2 + .5 * 30 and -1 + .5 * 0.
+// Q_0 = (1, 3), Q_1 = (0, -1) now, and the targets 10 times that; rewards 2 and -1, gamma .5,
+// actions 0 and 1: targets 2 + .5 * 30 and -1 + .5 * 0.
 TEST(Iql, UpdateByHand) {
   using L = Iql<double>;
   for (const int reward : {L::kOwn, L::kSum, L::kMean}) {

@@ -7,11 +7,11 @@
 namespace cumarl::inline CUMARL_VARIANT {
 
 /// No joint value: every utility learns by itself, from its agent's own reward (or from the sum or
-/// mean of all, `reward`), and the loss of a joint step is the sum of the agents'. Networks, replay,
-/// targets and optimizer are those of the mixers.
-/// Source: Tan, "Multi-Agent Reinforcement Learning: Independent vs. Cooperative Agents", ICML 1993;
-/// Tampuu et al., "Multiagent Cooperation and Competition with Deep Reinforcement Learning", PLoS ONE
-/// 2017. Deviation: all agents' samples are of the same joint steps.
+/// mean of all, `reward`), and the loss of a joint step is the sum of the agents'. Networks,
+/// replay, targets and optimizer are those of the mixers.
+/// Source: Tan, "Multi-Agent Reinforcement Learning: Independent vs. Cooperative Agents", ICML
+/// 1993; Tampuu et al., "Multiagent Cooperation and Competition with Deep Reinforcement Learning",
+/// PLoS ONE 2017. Deviation: all agents' samples are of the same joint steps.
 template <class Real>
 struct NoMixer {
   static constexpr LearnerFacts kFacts{"iql", "independent deep Q-learning (IQL)",

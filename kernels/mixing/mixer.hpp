@@ -23,6 +23,8 @@
 ///                                         optional, between forward and backward: a further loss over
 ///                                         all utilities; adds its gradient to all.dq, keeps that of
 ///                                         its own parameters for backward, returns the loss
+/// Or it mixes nothing: kIndependent, and of the functions Shape, make, parameters, for_weights,
+/// prepared, prepare and working, all of them empty (iql.hpp).
 #pragma once
 
 #include <cstdint>

@@ -16,8 +16,8 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// Memory: double [2 leaves]; node k is the sum of the nodes 2k and 2k + 1, leaf j is node
 /// leaves + j. A node is added up anew from its two children whenever one of them changes, so that
 /// nothing depends on the order of earlier changes. One lane works on it.
-/// Source: Schaul, Quan, Antonoglou, Silver, "Prioritized Experience Replay", ICLR 2016, section 3.3
-/// (proportional variant), 3.4 and appendix B.2.1. Deviation: none.
+/// Source: Schaul, Quan, Antonoglou, Silver, "Prioritized Experience Replay", ICLR 2016, section
+/// 3.3 (proportional variant), 3.4 and appendix B.2.1. Deviation: none.
 class Priorities {
  public:
   struct Shape {

@@ -10,10 +10,10 @@
 namespace cumarl::inline CUMARL_VARIANT {
 
 /// A ring of slots, each with an episode, or a piece of one, of up to `steps` joint steps, and what
-/// was seen behind the last of them; one more slot is being written. With steps = 1 these are single
-/// transitions. Places are numbered slot * (steps + 1) + step.
-/// Memory: of a place x [agents][pitch] and the global vector; rewards [rewards]; numbers of actions;
-/// how a step left the episode; lengths of the slots.
+/// was seen behind the last of them; one more slot is being written. With steps = 1 these are
+/// single transitions. Places are numbered slot * (steps + 1) + step.
+/// Memory: of a place x [agents][pitch] and the global vector; rewards [rewards]; numbers of
+/// actions; how a step left the episode; lengths of the slots.
 template <class Real>
 struct Replay {
   struct Shape {

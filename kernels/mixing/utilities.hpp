@@ -15,9 +15,9 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// hidden state h (zero at the start of an episode) and s(y) = 1 / (1 + e^-y):
 ///   e = max(x A + n_i, 0),  (r', z', y) = e W + b,  (r", z", u) = h U + (0, 0, d)
 ///   r = s(r' + r"),  z = s(z' + z"),  y' = tanh(y + r u),  h <- (1 - z) y' + z h,  Q_i = h B + c
-/// Parameters are an agent's own, or `shared`: then the number of the agent is an input as well, one-hot, which makes
-/// n_i its row of weights; else n_i is a bias, or, with width 0, left out, since x has a one for it.
-/// A linear one starts at zero: over one_hot features it is a table.
+/// Parameters are an agent's own, or `shared`: then the number of the agent is an input as well,
+/// one-hot, which makes n_i its row of weights; else n_i is a bias, or, with width 0, left out,
+/// since x has a one for it. A linear one starts at zero: over one_hot features it is a table.
 /// Source: gated recurrent unit: Cho et al., "Learning Phrase Representations using RNN
 /// Encoder-Decoder for Statistical Machine Translation", EMNLP 2014, eqs. (5) to (8); as a utility:
 /// Rashid et al., ICML 2018, appendix. Deviation: r is applied behind the product with U, as the

@@ -18,23 +18,24 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// Utilities Q_i(x_i, u_i) and a mixer Q(s, u) of them descend the mean over the joint steps of a
 /// sample of episodes of
 ///   (r + gamma Q'(s', u') - Q(s, u))^2   (+ the mixer's constraints)
-/// with r the sum (or mean) of the agents' rewards, Q' of target networks, and u' the greedy actions
-/// by the utilities (`double_q`) or by their targets; a step that ended its episode has no u', one
-/// that a time limit cut has. Every `every`-th time that an episode, or a piece of `replay.steps`
-/// steps of one, has been kept, `batch` of those kept are drawn (with replacement) and learned from:
-/// each as likely, or by priorities (priorities.hpp), of which a new episode has the largest so far;
-/// the error of an episode is .9 of its largest |Q - target| and .1 of their mean.
-/// A mixer with `kIndependent` mixes nothing: the loss of a joint step is the sum of the agents'
+/// with r the sum (or mean) of the agents' rewards, Q' of target networks, and u' the greedy
+/// actions by the utilities (`double_q`) or by their targets; a step that ended its episode has no
+/// u', one that a time limit cut has. Every `every`-th time that an episode, or a piece of
+/// `replay.steps` steps of one, has been kept, `batch` of those kept are drawn (with replacement)
+/// and learned from: each as likely, or by priorities (priorities.hpp), of which a new episode has
+/// the largest so far; the error of an episode is .9 of its largest |Q - target| and .1 of their
+/// mean. A mixer with `kIndependent` mixes nothing: the loss of a joint step is the sum of the
+/// agents'
 ///   (r_i + gamma Q_i'(x_i', u_i') - Q_i(x_i, u_i))^2.
 /// The sample is worked through in chunks of up to kSteps joint steps, whose activations and
 /// generated weights stay in the run's working memory. Memory of a run: see make().
-/// Recurrent utilities go through kSteps episodes of the sample at a time, the longest ones first, so
-/// that those that have a step t are the first rows of it; the gradient goes back through all steps
-/// of an episode, or of a piece of one, whose hidden state is zero at its start.
+/// Recurrent utilities go through kSteps episodes of the sample at a time, the longest ones first,
+/// so that those that have a step t are the first rows of it; the gradient goes back through all
+/// steps of an episode, or of a piece of one, whose hidden state is zero at its start.
 /// Source: the mixer's; van Hasselt, Guez, Silver, "Deep Reinforcement Learning with Double
-/// Q-learning", AAAI 2016; the error of an episode: Kapturowski et al., "Recurrent Experience Replay in
-/// Distributed Reinforcement Learning", ICLR 2019. Deviation: sampling with replacement; one
-/// environment a run.
+/// Q-learning", AAAI 2016; the error of an episode: Kapturowski et al., "Recurrent Experience
+/// Replay in Distributed Reinforcement Learning", ICLR 2019. Deviation: sampling with replacement;
+/// one environment a run.
 template <class Real, template <class> class Mixer>
 struct ValueDecomposition {
   using Mix = Mixer<Real>;
@@ -555,8 +556,8 @@ struct ValueDecomposition {
     }
   }
 
-  /// Fills the places of the next chunk and copies what was seen there. Returns its steps; `follow`:
-  /// the rows behind them.
+  /// Fills the places of the next chunk and copies what was seen there. Returns its steps;
+  /// `follow`: the rows behind them.
   template <class Team>
   CUMARL_HD static int gather(const Team& team, const Params& p, std::byte* memory, Cursor& cursor,
                               int& follow) {
@@ -704,9 +705,9 @@ struct ValueDecomposition {
     most[p.batch] += size;
   }
 
-  /// What n steps lose, whose utilities are rows `first` and on of q and target_q, and those of what
-  /// follows them rows.next of the same; adds the slopes of the utilities to rows `first` and on of
-  /// dq.
+  /// What n steps lose, whose utilities are rows `first` and on of q and target_q, and those of
+  /// what follows them rows.next of the same; adds the slopes of the utilities to rows `first` and
+  /// on of dq.
   template <class Team>
   CUMARL_HD static Real compare(const Team& team, const Params& p, std::byte* memory, int n,
                                 int first, Real share) {
