@@ -270,6 +270,8 @@ Experiment read_experiment(const RunRequest& request) {
   experiment.cells.push_back(read_cell(config, common, experiment));
   config.reject_unknown(tables);
   experiment.resolved = config.to_toml();
+  experiment.canonical = config.to_json().dump();
+  experiment.watched = common.stable_periods > 0;
   if (!config.has_sweep()) return experiment;
 
   const Sweep sweep = config.sweep();

@@ -1,6 +1,3 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -10,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cumarl/runner.hpp"
+#include "host/src/atomic_file.hpp"
 #include "host/src/experiment.hpp"
 
 namespace cumarl {
@@ -55,43 +53,8 @@ void add_cell(Json& out, const CellResult& cell) {
   }
 }
 
-/// The file appears whole under its name, or not at all.
-class AtomicFile {
- public:
-  explicit AtomicFile(std::filesystem::path path)
-      : path_(std::move(path)),
-        partial_(path_.string() + ".partial"),
-        file_(std::fopen(partial_.c_str(), "wb")) {
-    if (file_ == nullptr) fail();
-  }
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-  ~AtomicFile() {
-    if (file_ != nullptr) {
-      std::fclose(file_);
-      std::remove(partial_.c_str());
-    }
-  }
-  void write(const void* data, size_t bytes) {
-    if (bytes > 0 && std::fwrite(data, 1, bytes, file_) != bytes) fail();
-  }
-  void write(const std::string& text) { write(text.data(), text.size()); }
-  void commit() {
-    if (std::fflush(file_) != 0 || fsync(fileno(file_)) != 0) fail();
-    std::FILE* const file = file_;
-    file_ = nullptr;
-    if (std::fclose(file) != 0 || std::rename(partial_.c_str(), path_.c_str()) != 0) fail();
-  }
-
- private:
-  [[noreturn]] void fail() const { throw IoError(path_.string(), std::strerror(errno)); }
-  std::filesystem::path path_;
-  std::string partial_;
-  std::FILE* file_;
-};
-
 void write_text(const std::filesystem::path& path, const std::string& text) {
-  AtomicFile file(path);
+  AtomicFile file(path.string());
   file.write(text);
   file.commit();
 }
