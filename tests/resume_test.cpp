@@ -7,9 +7,9 @@
 #include <fstream>
 #include <thread>
 
+#include "cumarl/runner.hpp"
 #include "host/src/checkpoint.hpp"
-#include "host/src/directory_lock.hpp"
-#include "host/src/store.hpp"
+#include "host/src/folder_lock.hpp"
 
 namespace cumarl {
 namespace {
@@ -113,17 +113,17 @@ TEST_F(CheckpointFile, OfAnotherExperimentIsRefused) {
   EXPECT_TRUE(back.runs.empty());
 }
 
-using FolderLock = Folder;
+using LockedFolder = Folder;
 
-TEST_F(FolderLock, HasOneHolder) {
-  EXPECT_FALSE(DirectoryLock::held(path_));
+TEST_F(LockedFolder, HasOneHolder) {
+  EXPECT_FALSE(FolderLock::held(path_));
   {
-    const DirectoryLock lock(path_);
-    EXPECT_TRUE(DirectoryLock::held(path_));
-    EXPECT_THROW(DirectoryLock{path_}, IoError);
+    const FolderLock lock(path_);
+    EXPECT_TRUE(FolderLock::held(path_));
+    EXPECT_THROW(FolderLock{path_}, IoError);
   }
-  EXPECT_FALSE(DirectoryLock::held(path_));
-  const DirectoryLock again(path_);
+  EXPECT_FALSE(FolderLock::held(path_));
+  const FolderLock again(path_);
 }
 
 using StudyInAFolder = Folder;

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <thread>
 
-#include "host/src/directory_lock.hpp"
 #include "host/src/executor.hpp"
+#include "host/src/folder_lock.hpp"
 
 namespace cumarl {
 namespace {
@@ -97,7 +97,7 @@ bool await_ranks(const Ranks& ranks, const std::string& directory, const Interru
     while (!complete(folder)) {
       if (interrupt) return false;
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      if (DirectoryLock::held(folder)) seen = Clock::now();
+      if (FolderLock::held(folder)) seen = Clock::now();
       if (Clock::now() - seen > kPatience && !complete(folder)) {
         throw Error("rank " + std::to_string(rank) +
                     " has ended without its results; the same command goes on with what is there");

@@ -1,8 +1,9 @@
 #include "host/src/flight.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <iterator>
+
+#include "host/src/store.hpp"
 
 namespace cumarl {
 
@@ -142,10 +143,7 @@ bool Flight::advance(const std::atomic<bool>& pause, std::atomic<uint64_t>& step
   std::vector<std::byte> memory(keep_tables_ ? group_.layout.memory_bytes : 0);
   for (const uint32_t slot : done) {
     const std::span<double> row(rows.data() + (slot - first) * width_, width_);
-    for (double& value : row) {
-      value =
-          std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : (value == 0 ? 0.0 : value);
-    }
+    std::transform(row.begin(), row.end(), row.begin(), canonical);
     FinishedRun run;
     run.cell = group_.cells[place_[slot].cell];
     run.run = place_[slot].run;

@@ -180,9 +180,9 @@ std::unique_ptr<Flight> Runner::Impl::take_off(const Group& group,
     std::sort(of_cell.skip.begin(), of_cell.skip.end());
   }
   if (left == 0) return nullptr;
-  auto flight =
-      std::make_unique<Flight>(experiment, group, *executor, std::move(work),
-                               std::min<uint64_t>(plan.batch, left), executor->launch_budget(), request.keep_tables);
+  auto flight = std::make_unique<Flight>(experiment, group, *executor, std::move(work),
+                                         std::min<uint64_t>(plan.batch, left),
+                                         executor->launch_budget(), request.keep_tables);
   for (SavedRun& run : in_flight) {
     if (ours(run)) flight->restore(std::move(run));
   }
@@ -378,9 +378,10 @@ Result Runner::run(const std::function<void(const Progress&)>& progress,
   }
   Result result = summarise(impl.header, impl.cells, sorted);
   for (auto& [run, values] : tables) result.tables.push_back(std::move(values));
-  result.seconds = worked();
+  const bool was_complete = folder && folder->complete();
+  result.seconds = was_complete ? seconds_before : worked();
   result.interrupted = result.runs < impl.plan.runs;
-  if (folder && !result.interrupted) folder->finish(rows, result);
+  if (folder && !result.interrupted && !was_complete) folder->finish(rows, result);
   return result;
 }
 

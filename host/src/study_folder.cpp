@@ -41,7 +41,6 @@ ResultStore StudyFolder::open(const std::string& directory, const StoreHeader& h
 StudyFolder::StudyFolder(const std::string& directory, const StoreHeader& header,
                          const std::vector<StoreCell>& cells)
     : directory_(made(directory)),
-      lock_(directory),
       store_(open(directory, header, cells)),
       rows_(store_.rows()),
       seconds_(store_.seconds()) {
@@ -62,7 +61,6 @@ StudyFolder::StudyFolder(const std::string& directory, const StoreHeader& header
 }
 
 void StudyFolder::append(const std::vector<CellRows>& rows, double seconds) {
-  bool any = false;
   for (size_t c = 0; c < rows.size(); ++c) {
     const size_t from = stored_[c];
     const size_t count = rows[c].runs.size();
@@ -74,10 +72,9 @@ void StudyFolder::append(const std::vector<CellRows>& rows, double seconds) {
     fresh.rows.assign(rows[c].rows.begin() + begin * width, rows[c].rows.end());
     store_.append(c, fresh);
     stored_[c] = count;
-    any = true;
   }
   store_.set_seconds(seconds);
-  if (any) store_.commit();
+  store_.commit();
 }
 
 void StudyFolder::finish(const std::vector<CellRows>& rows, const Result& result) {

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "host/src/checkpoint.hpp"
-#include "host/src/directory_lock.hpp"
 #include "host/src/store.hpp"
 
 namespace cumarl {
@@ -28,6 +27,8 @@ class StudyFolder {
   const std::vector<std::string>& notes() const { return notes_; }
   /// Seconds that earlier calls worked.
   double seconds() const { return seconds_; }
+  /// Whether everything had ended when it was opened.
+  bool complete() const { return store_.complete(); }
   ResultStore& store() { return store_; }
 
   /// Makes durable what has ended by now: `rows` has every row, the old ones first. `flight` writes
@@ -48,7 +49,6 @@ class StudyFolder {
   void append(const std::vector<CellRows>& rows, double seconds);
 
   std::string directory_;
-  DirectoryLock lock_;
   ResultStore store_;
   std::vector<CellRows> rows_;
   std::vector<SavedRun> in_flight_;

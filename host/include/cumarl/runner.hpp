@@ -143,7 +143,8 @@ class Runner {
   /// where the folder's last call ended; `notes` is told what of it could not be taken up. Errors:
   /// ConfigError (the folder holds another experiment), IoError (the last good state is kept).
   Result run(const std::function<void(const Progress&)>& progress = {},
-             const InterruptFlag* interrupt = nullptr) const;
+             const InterruptFlag* interrupt = nullptr,
+             const std::function<void(const std::string&)>& notes = {}) const;
 
  private:
   struct Impl;
