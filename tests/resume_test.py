@@ -25,17 +25,17 @@ import time
 PRICING = """
 [experiment]
 name = "kill-pricing"
-runs = 8
+runs = 24
 [env]
 name = "bertrand_logit"
 [learner]
 name = "q_learning"
 alpha = 0.15
 gamma = 0.95
-exploration = { kind = "epsilon_greedy", start = 1.0, decay_rate = 4e-5 }
+exploration = { kind = "epsilon_greedy", start = 1.0, decay_rate = 4e-6 }
 [stop]
 stable_periods = 100_000
-max_steps = 3_000_000
+max_steps = 10_000_000
 """
 SWEEP = """
 [experiment]
@@ -104,9 +104,9 @@ class Study:
         path = os.path.join(out or self.out, "results.sqlite")
         if not os.path.exists(path):
             return []
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
-            assert store.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-            rows = [row[0] for row in store.execute("SELECT run FROM runs ORDER BY run")]
+        store = sqlite3.connect(path)
+        assert store.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        rows = [row[0] for row in store.execute("SELECT run FROM runs ORDER BY run")]
         store.close()
         return rows
 
@@ -224,7 +224,7 @@ def no_room(study):
     done = study.run("--checkpoint-every", "0.02", preexec_fn=limit)
     check("file-size limit: status", done.returncode == 1, f"{done.returncode} {done.stderr}")
     check("file-size limit: reason", "arge" in done.stderr, done.stderr)
-    check("file-size limit: rows stay", study.rows()[:len(rows)] == rows)
+    check("file-size limit: rows stay", set(rows) <= set(study.rows()))
     done = study.run()
     check("file-size limit: goes on", json.loads(done.stdout)["result_hash"] == expected)
     study.clear()
@@ -312,7 +312,7 @@ def main():
         damage(pricing)
         no_room(pricing)
         parts(sweep)
-        kills(pricing, count, 8, chance)
+        kills(pricing, count, 24, chance)
         kills(sweep, count // 4, 240, chance)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0

@@ -28,6 +28,7 @@
 #include "host/src/plot.hpp"
 #include "host/src/reproduce.hpp"
 #include "host/src/solve.hpp"
+#include "host/src/store.hpp"
 #include "host/src/trace.hpp"
 
 namespace {
@@ -107,11 +108,15 @@ double duration(const std::string& option, const std::string& text) {
   return seconds;
 }
 
-void settle(const CLI::App& app, Options& o) {
+void settle_saving(Options& o) {
   if (!o.max_time.empty()) o.request.max_seconds = duration("--max-time", o.max_time);
   if (!o.checkpoint_every.empty()) {
     o.request.checkpoint_seconds = duration("--checkpoint-every", o.checkpoint_every);
   }
+}
+
+void settle(const CLI::App& app, Options& o) {
+  settle_saving(o);
   if (app.count("--runs") > 0) o.request.runs = o.runs;
   if (app.count("--seed") > 0) o.request.seed = o.seed;
   if (app.count("--shard") > 0) {
@@ -648,7 +653,7 @@ int dispatch(int argc, char** argv) {
     return run(o, o.request);
   }
   if (*resume_app) {
-    settle(*resume_app, o);
+    settle_saving(o);
     return resume(o, config);
   }
   if (*reproduce_app) {

@@ -131,6 +131,39 @@ class LiveView {
   std::vector<Sum> sums_;
 };
 
+/// The rows of a cell's runs, each in its place from the start: memory does not grow while runs end.
+class CellTable {
+ public:
+  CellTable(uint64_t first, uint64_t last, size_t width)
+      : first_(first), width_(width), rows_((last - first) * width), there_(last - first) {}
+
+  void put(uint64_t run, std::span<const double> row) {
+    const uint64_t at = run - first_;
+    std::copy(row.begin(), row.end(), rows_.begin() + static_cast<ptrdiff_t>(at * width_));
+    there_[at] = true;
+  }
+  /// Takes the rows that are there, in the order of run ids, out of the table.
+  CellRows take() {
+    CellRows out;
+    for (uint64_t at = 0; at < there_.size(); ++at) {
+      if (!there_[at]) continue;
+      const auto from = rows_.begin() + static_cast<ptrdiff_t>(at * width_);
+      const auto to = rows_.begin() + static_cast<ptrdiff_t>(out.runs.size() * width_);
+      if (from != to) std::copy(from, from + static_cast<ptrdiff_t>(width_), to);
+      out.runs.push_back(first_ + at);
+    }
+    rows_.resize(out.runs.size() * width_);
+    out.rows = std::move(rows_);
+    return out;
+  }
+
+ private:
+  uint64_t first_;
+  size_t width_;
+  std::vector<double> rows_;  ///< [runs][width]
+  std::vector<bool> there_;
+};
+
 }  // namespace
 
 struct Runner::Impl {
@@ -158,12 +191,14 @@ struct Runner::Impl {
   }
 
   /// The flight of a group; null where nothing of it is left to do.
-  std::unique_ptr<Flight> take_off(const Group& group, const std::vector<CellRows>& rows,
+  /// `ended`: for each cell the runs that have ended, sorted.
+  std::unique_ptr<Flight> take_off(const Group& group,
+                                   const std::vector<std::vector<uint64_t>>& ended,
                                    std::vector<SavedRun>& in_flight) const;
 };
 
 std::unique_ptr<Flight> Runner::Impl::take_off(const Group& group,
-                                               const std::vector<CellRows>& rows,
+                                               const std::vector<std::vector<uint64_t>>& ended,
                                                std::vector<SavedRun>& in_flight) const {
   const auto ours = [&](const SavedRun& run) {
     return std::find(group.cells.begin(), group.cells.end(), size_t{run.cell}) != group.cells.end();
@@ -172,7 +207,7 @@ std::unique_ptr<Flight> Runner::Impl::take_off(const Group& group,
   std::vector<CellWork> work;
   for (const size_t c : group.cells) {
     const auto [first, last] = run_range(c);
-    CellWork& of_cell = work.emplace_back(CellWork{first, last, rows[c].runs});
+    CellWork& of_cell = work.emplace_back(CellWork{first, last, ended[c]});
     left += last - first - of_cell.skip.size();
     for (const SavedRun& run : in_flight) {
       if (run.cell == c) of_cell.skip.push_back(run.run);
@@ -280,9 +315,9 @@ uint64_t Runner::step_bytes() const { return impl_->experiment.cells[0].problem-
 double Runner::calibrate(double seconds) const {
   std::atomic<uint64_t> steps{0};
   std::vector<SavedRun> none;
-  const std::vector<CellRows> rows(impl_->experiment.cells.size());
+  const std::vector<std::vector<uint64_t>> ended(impl_->experiment.cells.size());
   Pacer pacer(nullptr, seconds, seconds);
-  const auto flight = impl_->take_off(impl_->groups[0], rows, none);
+  const auto flight = impl_->take_off(impl_->groups[0], ended, none);
   const auto begin = Clock::now();
   while (flight != nullptr && !pacer.leaving() &&
          flight->advance(pacer.pause(), steps, [](const FinishedRun&) {})) {
@@ -299,7 +334,13 @@ Result Runner::run(const std::function<void(const Progress&)>& progress,
   std::atomic<uint64_t> steps{0};
   LiveView live(impl.plan.runs, impl.experiment.watched,
                 impl.cells.size() == 1 ? impl.cells.data() : nullptr);
-  std::vector<CellRows> rows(impl.cells.size());
+  std::vector<CellTable> rows;
+  for (size_t c = 0; c < impl.cells.size(); ++c) {
+    const auto [first, last] = impl.run_range(c);
+    rows.emplace_back(first, last, impl.cells[c].meaning.width());
+  }
+  std::vector<std::vector<uint64_t>> ended_before(impl.cells.size());
+  std::vector<CellRows> fresh(impl.cells.size());  // not in the folder yet
   std::vector<SavedRun> in_flight;
   std::map<uint64_t, std::vector<double>> tables;
   std::optional<StudyFolder> folder;
@@ -309,16 +350,20 @@ Result Runner::run(const std::function<void(const Progress&)>& progress,
     for (const std::string& note : folder->notes()) {
       if (notes) notes(note);
     }
-    rows = std::move(folder->rows());
     in_flight = std::move(folder->in_flight());
     seconds_before = folder->seconds();
     if (impl.request.keep_tables) tables = folder->store().tables();
     for (size_t c = 0; c < rows.size(); ++c) {
+      CellRows& there = folder->rows()[c];
       const size_t width = impl.cells[c].meaning.width();
-      for (size_t r = 0; r < rows[c].runs.size(); ++r) {
-        live.add(std::span(rows[c].rows).subspan(r * width, width), true);
+      for (size_t r = 0; r < there.runs.size(); ++r) {
+        const std::span<const double> row = std::span(there.rows).subspan(r * width, width);
+        rows[c].put(there.runs[r], row);
+        live.add(row, true);
       }
+      ended_before[c] = std::move(there.runs);
     }
+    folder->rows().clear();
   }
   const auto worked = [&] { return seconds_before + since(begin); };
   {
@@ -329,7 +374,7 @@ Result Runner::run(const std::function<void(const Progress&)>& progress,
     double next_checkpoint = impl.request.checkpoint_seconds;
     const auto save = [&](const Flight& flight) {
       const double from = since(begin);
-      folder->save(rows, worked(), [&](CheckpointWriter& writer) {
+      folder->save(fresh, worked(), [&](CheckpointWriter& writer) {
         flight.save(writer);
         for (const SavedRun& run : in_flight) writer.add(run);
       });
@@ -339,11 +384,14 @@ Result Runner::run(const std::function<void(const Progress&)>& progress,
       live.checkpointed(since(begin));
     };
     for (const Group& group : impl.groups) {
-      const auto flight = impl.take_off(group, rows, in_flight);
+      const auto flight = impl.take_off(group, ended_before, in_flight);
       const auto ended = [&](FinishedRun run) {
-        CellRows& of_cell = rows[run.cell];
-        of_cell.runs.push_back(run.run);
-        of_cell.rows.insert(of_cell.rows.end(), run.row.begin(), run.row.end());
+        rows[run.cell].put(run.run, run.row);
+        if (folder) {
+          fresh[run.cell].runs.push_back(run.run);
+          auto& of_cell = fresh[run.cell].rows;
+          of_cell.insert(of_cell.end(), run.row.begin(), run.row.end());
+        }
         live.add(run.row, false);
         if (impl.request.keep_tables) {
           if (folder) folder->store().append_tables(run.run, run.tables);
@@ -362,26 +410,14 @@ Result Runner::run(const std::function<void(const Progress&)>& progress,
     }
   }
 
-  // runs end in any order; results stand in the order of run ids
-  std::vector<CellRows> sorted(rows.size());
-  for (size_t c = 0; c < rows.size(); ++c) {
-    const size_t width = impl.cells[c].meaning.width();
-    std::vector<size_t> order(rows[c].runs.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(),
-              [&](size_t a, size_t b) { return rows[c].runs[a] < rows[c].runs[b]; });
-    for (const size_t i : order) {
-      sorted[c].runs.push_back(rows[c].runs[i]);
-      const double* const row = rows[c].rows.data() + i * width;
-      sorted[c].rows.insert(sorted[c].rows.end(), row, row + width);
-    }
-  }
+  std::vector<CellRows> sorted;
+  for (CellTable& of_cell : rows) sorted.push_back(of_cell.take());
   Result result = summarise(impl.header, impl.cells, sorted);
   for (auto& [run, values] : tables) result.tables.push_back(std::move(values));
   const bool was_complete = folder && folder->complete();
   result.seconds = was_complete ? seconds_before : worked();
   result.interrupted = result.runs < impl.plan.runs;
-  if (folder && !result.interrupted && !was_complete) folder->finish(rows, result);
+  if (folder && !result.interrupted && !was_complete) folder->finish(fresh, result);
   return result;
 }
 

@@ -57,28 +57,20 @@ StudyFolder::StudyFolder(const std::string& directory, const StoreHeader& header
       in_flight_.push_back(std::move(run));
     }
   }
-  for (const CellRows& of_cell : rows_) stored_.push_back(of_cell.runs.size());
 }
 
-void StudyFolder::append(const std::vector<CellRows>& rows, double seconds) {
-  for (size_t c = 0; c < rows.size(); ++c) {
-    const size_t from = stored_[c];
-    const size_t count = rows[c].runs.size();
-    if (from == count) continue;
-    const auto width = static_cast<ptrdiff_t>(store_.cells()[c].meaning.width());
-    const auto begin = static_cast<ptrdiff_t>(from);
-    CellRows fresh;
-    fresh.runs.assign(rows[c].runs.begin() + begin, rows[c].runs.end());
-    fresh.rows.assign(rows[c].rows.begin() + begin * width, rows[c].rows.end());
-    store_.append(c, fresh);
-    stored_[c] = count;
+void StudyFolder::append(std::vector<CellRows>& fresh, double seconds) {
+  for (size_t c = 0; c < fresh.size(); ++c) {
+    store_.append(c, fresh[c]);
+    fresh[c].runs.clear();
+    fresh[c].rows.clear();
   }
   store_.set_seconds(seconds);
   store_.commit();
 }
 
-void StudyFolder::finish(const std::vector<CellRows>& rows, const Result& result) {
-  append(rows, result.seconds);
+void StudyFolder::finish(std::vector<CellRows>& fresh, const Result& result) {
+  append(fresh, result.seconds);
   store_.finish(result);
   remove_checkpoints(directory_);
 }

@@ -31,29 +31,28 @@ class StudyFolder {
   bool complete() const { return store_.complete(); }
   ResultStore& store() { return store_; }
 
-  /// Makes durable what has ended by now: `rows` has every row, the old ones first. `flight` writes
-  /// the runs in flight; `seconds`: worked by now, in all calls.
+  /// Makes durable what has ended since the last call, `fresh` [cells], which is empty after it.
+  /// `flight` writes the runs in flight; `seconds`: worked by now, in all calls.
   template <class SaveFlight>
-  void save(const std::vector<CellRows>& rows, double seconds, const SaveFlight& flight) {
-    append(rows, seconds);
+  void save(std::vector<CellRows>& fresh, double seconds, const SaveFlight& flight) {
+    append(fresh, seconds);
     CheckpointWriter writer(directory_, store_.header().fingerprint);
     flight(writer);
     writer.commit();
   }
   /// Everything has ended.
-  void finish(const std::vector<CellRows>& rows, const Result& result);
+  void finish(std::vector<CellRows>& fresh, const Result& result);
 
  private:
   static ResultStore open(const std::string& directory, const StoreHeader& header,
                           const std::vector<StoreCell>& cells);
-  void append(const std::vector<CellRows>& rows, double seconds);
+  void append(std::vector<CellRows>& fresh, double seconds);
 
   std::string directory_;
   ResultStore store_;
   std::vector<CellRows> rows_;
   std::vector<SavedRun> in_flight_;
   std::vector<std::string> notes_;
-  std::vector<size_t> stored_;  ///< rows of each cell that are in the store
   double seconds_ = 0;
 };
 
