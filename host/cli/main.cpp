@@ -291,8 +291,7 @@ void report_divergences(const cumarl::Result& result) {
 int run(const Options& o) {
   check_out(o.out);
   cumarl::RunRequest request = o.request;
-  const cumarl::Experiment experiment = cumarl::read_experiment(request);
-  request.keep_tables = experiment.save_tables;
+  request.keep_tables = cumarl::saves_tables(request);
   if (request.keep_tables && o.out.empty()) {
     throw cumarl::ConfigError({.key = "experiment.save_tables", .why = "needs --out"});
   }

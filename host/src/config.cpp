@@ -1421,7 +1421,7 @@ nlohmann::ordered_json Config::origins_json() const {
 class ConfigReader final : public FieldVisitor {
  public:
   ConfigReader(Config& config, std::string_view table)
-      : config_(config), base_(config.only_table(table)) {}
+      : config_(config), base_(config.only_table(table)), table_(config.find(base_)) {}
 
   void operator()(const char* key, int& value, Bounds bounds, const char* unit,
                   const char*) override {
@@ -1479,69 +1479,71 @@ class ConfigReader final : public FieldVisitor {
   }
   void choice(const char* key, Choice& value, std::initializer_list<const char*> names,
               const char*) override {
-    const std::vector<std::string> known = name_list(names);
-    const ConfigPath path = path_of(key);
-    Origin origin;
-    if (const ConfigValue* given = given_at(path)) {
+    const ConfigValue* given = given_at(key);
+    if (given != nullptr) {
       const auto* word = given->as<std::string>();
-      const auto at = word == nullptr ? known.end() : std::find(known.begin(), known.end(), *word);
-      if (at == known.end()) {
-        Place{path.text(), *given}.fail(fmt::format("must be one of {}", join(known)),
-                                        word == nullptr ? "" : nearest_name(*word, known));
+      const auto at = word == nullptr ? names.end() : std::find(names.begin(), names.end(), *word);
+      if (at == names.end()) {
+        const std::vector<std::string> known = name_list(names);
+        Place{base_, key, "", *given}.fail(fmt::format("must be one of {}", join(known)),
+                                           word == nullptr ? "" : nearest_name(*word, known));
       }
-      value.value = static_cast<int>(at - known.begin());
-      origin = given->origin;
+      value.value = static_cast<int>(at - names.begin());
     }
-    ConfigValue taken = to_value(value, known);
-    taken.origin = origin;
-    config_.record(path, std::move(taken));
+    if (config_.recording_) record(key, to_value(value, name_list(names)), given);
   }
 
  private:
   /// A value and what messages call it.
   struct Place {
-    std::string key;
+    const ConfigPath& base;
+    std::string_view key;
+    std::string index;  ///< "[2]" of an element
     const ConfigValue& value;
 
     Place element(std::size_t i) const {
-      return {fmt::format("{}[{}]", key, i), (*value.as<List>())[i]};
+      return {base, key, fmt::format("{}[{}]", index, i), (*value.as<List>())[i]};
     }
     [[noreturn]] void fail(const std::string& why, const std::string& nearest = {}) const {
-      throw make_error(value.origin, key, value_text(value), why, nearest);
+      ConfigPath path = base;
+      append_keys(path, key);
+      throw make_error(value.origin, path.text() + index, value_text(value), why, nearest);
     }
   };
 
-  ConfigPath path_of(std::string_view key) const {
-    ConfigPath path = base_;
-    append_keys(path, key);
-    return path;
+  /// What the configuration gives for `key`, null where nothing. Throws where something on the way
+  /// is no table.
+  const ConfigValue* given_at(std::string_view key) const {
+    const ConfigValue* at = table_;
+    for (std::size_t from = 0; at != nullptr;) {
+      const std::size_t dot = std::min(key.find('.', from), key.size());
+      const std::string_view part = key.substr(from, dot - from);
+      const auto* table = at->as<Table>();
+      if (table == nullptr) {
+        Place{base_, key.substr(0, from - 1), "", *at}.fail(
+            fmt::format("must be a table, with the key {}", part));
+      }
+      const ConfigEntry* entry = find_entry(*table, part);
+      at = entry == nullptr ? nullptr : &entry->value;
+      if (dot == key.size()) return at;
+      from = dot + 1;
+    }
+    return nullptr;
   }
 
-  /// What the configuration gives for `path`, null where nothing. Throws where something on the
-  /// way is no table.
-  const ConfigValue* given_at(const ConfigPath& path) const {
-    ConfigPath way = path;
-    way.keys.clear();
-    for (const std::string& key : path.keys) {
-      const ConfigValue* table = config_.find(way);
-      if (table == nullptr) return nullptr;
-      if (table->as<Table>() == nullptr) {
-        Place{way.text(), *table}.fail(fmt::format("must be a table, with the key {}", key));
-      }
-      way.keys.push_back(key);
-    }
-    return config_.find(path);
+  void record(std::string_view key, ConfigValue taken, const ConfigValue* given) {
+    if (given != nullptr) taken.origin = given->origin;
+    ConfigPath path = base_;
+    append_keys(path, key);
+    config_.record(std::move(path), std::move(taken));
   }
 
   /// Reads a field where it is given, and records what it is in the end.
   template <class T, class Parse>
   void field(const char* key, T& value, const Parse& parse) {
-    const ConfigPath path = path_of(key);
-    const ConfigValue* given = given_at(path);
-    if (given != nullptr) value = parse(Place{path.text(), *given});
-    ConfigValue taken = to_value(value);
-    if (given != nullptr) taken.origin = given->origin;
-    config_.record(path, std::move(taken));
+    const ConfigValue* given = given_at(key);
+    if (given != nullptr) value = parse(Place{base_, key, "", *given});
+    if (config_.recording_) record(key, to_value(value), given);
   }
 
   static int64_t whole(const Place& at, Bounds bounds, const char* unit, const char* more) {
@@ -1620,6 +1622,7 @@ class ConfigReader final : public FieldVisitor {
 
   Config& config_;
   ConfigPath base_;
+  const ConfigValue* table_;  ///< what stands there; null where nothing
 };
 
 void read(Config& config, std::string_view table,

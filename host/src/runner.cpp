@@ -220,9 +220,10 @@ void Runner::Impl::run_group(const Group& group, std::vector<CellRows>& rows, Re
   const DeviceBuffer cell_memory(device, cells * group.layout.cell_bytes);
   {
     std::vector<std::byte> host(cells * group.layout.cell_bytes);
+    CellArena parameters(*arena);
     for (size_t i = 0; i < cells; ++i) {
-      experiment.cells[group.cells[i]].problem->write_cell(*arena, host.data() +
-                                                                       i * group.layout.cell_bytes);
+      experiment.cells[group.cells[i]].problem->write_cell(
+          parameters, host.data() + i * group.layout.cell_bytes);
     }
     device.copy_in(cell_memory.data(), host.data(), host.size());
   }
