@@ -250,14 +250,16 @@ Played<Env> play(const Setting& setting, const WithTeam& with_team) {
   learner.exploration.decay_rate = 2e-3;
   const TrainedTables trained;
   int agent = 0;
-  const ProblemOf<Env, L> problem(env, {learner}, setting.stop, Evaluation{}, trained, agent);
+  const ProblemOf<Env, L> problem(std::make_shared<const MadeEnv<Env>>(env), {learner},
+                                  setting.stop, Evaluation{}, trained, agent);
   const RunLayout layout = problem.layout();
 
   HostArena arena;
   AlignedBlock cell(layout.cell_bytes);
   AlignedBlock states(layout.state_bytes);
   AlignedBlock memory(layout.memory_bytes);
-  problem.write_cell(arena, cell.data);
+  CellArena parameters(arena);
+  problem.write_cell(parameters, cell.data);
   const Slot slot{7, 0};
   const uint32_t live = 0;
   SlotPhase phase = SlotPhase::started;

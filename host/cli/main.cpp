@@ -240,6 +240,51 @@ void print_cell(const cumarl::CellResult& cell) {
   }
 }
 
+/// The first cells of a large sweep, a line each, with the leading metrics.
+void print_first_cells(const cumarl::Result& result, bool kept) {
+  constexpr size_t kLines = 20, kMetrics = 3;
+  const cumarl::CellResult& first = result.cells.front();
+  std::vector<std::string> names;
+  for (const std::string& column : first.columns) {
+    const bool of_all = column.find("_agent") == std::string::npos;
+    if (names.size() < kMetrics && of_all && first.metrics.contains(column))
+      names.push_back(column);
+  }
+  const auto width = [](const std::string& title) {
+    return static_cast<int>(std::max<size_t>(title.size(), 12)) + 2;
+  };
+  for (const auto& [key, value] : first.set) fmt::print("{:>{}}", key, width(key));
+  for (const std::string& name : names) fmt::print("{:>{}}{:>10}", name, width(name), "s.e.");
+  fmt::print("\n");
+  for (size_t c = 0; c < std::min(kLines, result.cells.size()); ++c) {
+    const cumarl::CellResult& cell = result.cells[c];
+    for (const auto& [key, value] : cell.set) fmt::print("{:>{}}", value, width(key));
+    for (const std::string& name : names) {
+      const auto at = cell.metrics.find(name);
+      if (at == cell.metrics.end()) {
+        fmt::print("{:>{}}{:>10}", "-", width(name), "-");
+      } else {
+        fmt::print("{:>{}.6g}{:>10.2g}", at->second.mean, width(name), at->second.se);
+      }
+    }
+    fmt::print("\n");
+  }
+  fmt::print("... and {} cells more: {}\n", result.cells.size() - kLines,
+             kept ? "see `cumarl report` and `cumarl export` on the folder of the results"
+                  : "keep them with --out DIR for `cumarl report DIR` and `cumarl export DIR`, or "
+                    "print them with --json");
+}
+
+/// Every cell, or the first of many.
+void print_cells(const cumarl::Result& result, bool kept) {
+  constexpr size_t kFew = 24;
+  if (result.cells.size() > kFew) {
+    print_first_cells(result, kept);
+    return;
+  }
+  for (const cumarl::CellResult& cell : result.cells) print_cell(cell);
+}
+
 /// The table of a match-up: what agent 0's learner (rows) got against agent 1's (columns). False
 /// where the sweep is not one over the names of two learners.
 bool print_matchup(const cumarl::Result& result) {
@@ -304,9 +349,7 @@ void print_result(const cumarl::Result& result, const Options& o) {
              cumarl::scaled(static_cast<double>(result.joint_steps)), result.seconds,
              cumarl::scaled(static_cast<double>(result.joint_steps) / result.seconds),
              result.device);
-  if (!print_matchup(result)) {
-    for (const cumarl::CellResult& cell : result.cells) print_cell(cell);
-  }
+  if (!print_matchup(result)) print_cells(result, !o.out.empty());
   fmt::print("result hash {}\n", result.result_hash);
   if (!o.out.empty() && !result.interrupted) fmt::print("results in {}\n", o.out);
 }
@@ -316,8 +359,7 @@ void print_result(const cumarl::Result& result, const Options& o) {
 int run(const Options& o, cumarl::RunRequest request) {
   const cumarl::Ranks ranks = cumarl::find_ranks();
   check_out(o.out);
-  const cumarl::Experiment experiment = cumarl::read_experiment(request);
-  request.keep_tables = experiment.save_tables;
+  request.keep_tables = cumarl::saves_tables(request);
   if (request.keep_tables && o.out.empty()) {
     throw cumarl::ConfigError({.key = "experiment.save_tables", .why = "needs --out"});
   }

@@ -36,6 +36,9 @@ struct Experiment {
 /// Throws ConfigError (with key, file and line) or IoError.
 Experiment read_experiment(const RunRequest& request);
 
+/// Whether the experiment keeps its tables (experiment.save_tables). Reads no cell. Throws as above.
+bool saves_tables(const RunRequest& request);
+
 /// The top-level settings outside of [env] and [learner], for `describe` and for reading.
 struct CommonSettings {
   std::string name = "unnamed";

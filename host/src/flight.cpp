@@ -47,8 +47,9 @@ Flight::Flight(const Experiment& experiment, const Group& group, Executor& execu
       free_(slots),
       phase_(slots) {
   std::vector<std::byte> host(group.cells.size() * group.layout.cell_bytes);
+  CellArena parameters(*arena_);
   for (size_t i = 0; i < group.cells.size(); ++i) {
-    experiment.cells[group.cells[i]].problem->write_cell(*arena_,
+    experiment.cells[group.cells[i]].problem->write_cell(parameters,
                                                          host.data() + i * group.layout.cell_bytes);
   }
   device_.copy_in(cells_.data(), host.data(), host.size());
@@ -81,7 +82,7 @@ void Flight::restore(SavedRun run) {
     restored_.push_back(std::move(run));
     return;
   }
-  const auto at = std::find(group_.cells.begin(), group_.cells.end(), size_t{run.cell});
+  const auto at = std::lower_bound(group_.cells.begin(), group_.cells.end(), size_t{run.cell});
   auto& skip = work_[static_cast<size_t>(at - group_.cells.begin())].skip;
   std::erase(skip, run.run);
 }
@@ -93,7 +94,7 @@ void Flight::fill() {
     restored_.pop_front();
     const uint32_t slot = free_.back();
     free_.pop_back();
-    const auto at = std::find(group_.cells.begin(), group_.cells.end(), size_t{run.cell});
+    const auto at = std::lower_bound(group_.cells.begin(), group_.cells.end(), size_t{run.cell});
     place_[slot] = {run.run, static_cast<uint32_t>(at - group_.cells.begin())};
     device_.copy_in(rollout_.states + slot * run.state.size(), run.state.data(), run.state.size());
     device_.copy_in(rollout_.memory + slot * run.memory.size(), run.memory.data(),

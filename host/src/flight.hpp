@@ -21,7 +21,7 @@ struct Group {
   int shape;
   RunLayout layout;  ///< memory_bytes: the largest of its cells
   uint32_t outcome_count;
-  std::vector<size_t> cells;  ///< of the experiment
+  std::vector<size_t> cells;  ///< of the experiment, in order
 };
 
 std::vector<Group> group_cells(const Experiment& experiment);

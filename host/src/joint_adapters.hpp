@@ -78,11 +78,14 @@ class JointProblemOf final : public Problem {
  public:
   using CellT = JointCell<Env>;
 
-  JointProblemOf(const typename Env::Config& env, JointChoice learner, Stop stop,
+  JointProblemOf(std::shared_ptr<const MadeEnv<Env>> env, JointChoice learner, Stop stop,
                  Evaluation evaluation, int& agent_in_error)
-      : env_(env), learner_(std::move(learner)), stop_(stop), evaluation_(evaluation) {
-    host_params_ = Env::make(env_, host_);
-    build(host_, cell_, &warnings_, agent_in_error);
+      : env_(std::move(env)),
+        host_params_(env_->params),
+        learner_(std::move(learner)),
+        stop_(stop),
+        evaluation_(evaluation) {
+    build(host_params_, host_, cell_, &warnings_, agent_in_error);
     layout_ = {(sizeof(CellT) + 63) / 64 * 64, (sizeof(RunState<Env>) + 63) / 64 * 64,
                cell_.memory_bytes};
     name_columns();
@@ -99,18 +102,21 @@ class JointProblemOf final : public Problem {
   const std::vector<std::string>& warnings() const override { return warnings_; }
   bool has_tables() const override { return false; }
   std::vector<double> tables(const std::byte*) const override { return {}; }
-  void write_cell(Arena& arena, std::byte* out) const override {
+  void write_cell(CellArena& arena, std::byte* out) const override {
+    const auto& env = arena.template shared<typename Env::Params>(
+        env_.get(), [&](Arena& memory) { return Env::make(env_->config, memory); });
     CellT cell{};
     int ignored = 0;
-    build(arena, cell, nullptr, ignored);
+    build(env, arena.memory(), cell, nullptr, ignored);
     std::memcpy(out, &cell, sizeof(cell));
   }
 
  private:
-  void build(Arena& arena, CellT& cell, std::vector<std::string>* warnings,
-             int& agent_in_error) const {
+  /// `env`: the environment's parameters, with their tables in the memory of `arena`.
+  void build(const typename Env::Params& env, Arena& arena, CellT& cell,
+             std::vector<std::string>* warnings, int& agent_in_error) const {
     agent_in_error = -1;
-    cell.env = Env::make(env_, arena);
+    cell.env = env;
     cell.stop = stop_;
     cell.evaluation = evaluation_;
     if (stop_.stable_periods > 0) {
@@ -154,12 +160,12 @@ class JointProblemOf final : public Problem {
     columns_ = std::move(names.columns);
   }
 
-  typename Env::Config env_;
+  std::shared_ptr<const MadeEnv<Env>> env_;
+  const typename Env::Params& host_params_;
   JointChoice learner_;
   Stop stop_;
   Evaluation evaluation_;
   HostArena host_;
-  typename Env::Params host_params_{};
   CellT cell_{};
   RunLayout layout_{};
   std::vector<OutcomeColumn> columns_;
@@ -190,7 +196,7 @@ class JointModelOf final : public PairModel {
                                        " learns for all agents together: give one [learner]");
     }
     agent_in_error = -1;
-    return std::make_unique<JointProblemOf<Env>>(static_cast<const EnvSettings<Env>&>(env).values,
+    return std::make_unique<JointProblemOf<Env>>(static_cast<const EnvSettings<Env>&>(env).made(),
                                                  JointChoice{kind_, learners[0]->config()}, stop,
                                                  evaluation, agent_in_error);
   }

@@ -528,6 +528,7 @@ std::string distance_picture(const std::string& title, const std::vector<Reprodu
 }
 
 std::string picture(const Reproduction& r) {
+  if (!r.picture.empty()) return r.picture;
   if (!r.result.cells.empty() && r.result.cells[0].runs > 0) {
     const CellResult& cell = r.result.cells[0];
     if (cell.metrics.contains("profit_gain") && cell.curves.contains("price_rival")) {

@@ -201,19 +201,21 @@ std::unique_ptr<Flight> Runner::Impl::take_off(const Group& group,
                                                const std::vector<std::vector<uint64_t>>& ended,
                                                std::vector<SavedRun>& in_flight) const {
   const auto ours = [&](const SavedRun& run) {
-    return std::find(group.cells.begin(), group.cells.end(), size_t{run.cell}) != group.cells.end();
+    return std::binary_search(group.cells.begin(), group.cells.end(), size_t{run.cell});
   };
   uint64_t left = 0;
   std::vector<CellWork> work;
   for (const size_t c : group.cells) {
     const auto [first, last] = run_range(c);
-    CellWork& of_cell = work.emplace_back(CellWork{first, last, ended[c]});
-    left += last - first - of_cell.skip.size();
-    for (const SavedRun& run : in_flight) {
-      if (run.cell == c) of_cell.skip.push_back(run.run);
-    }
-    std::sort(of_cell.skip.begin(), of_cell.skip.end());
+    work.push_back({first, last, ended[c]});
+    left += last - first - ended[c].size();
   }
+  for (const SavedRun& run : in_flight) {
+    if (!ours(run)) continue;
+    const auto at = std::lower_bound(group.cells.begin(), group.cells.end(), size_t{run.cell});
+    work[static_cast<size_t>(at - group.cells.begin())].skip.push_back(run.run);
+  }
+  for (CellWork& of_cell : work) std::sort(of_cell.skip.begin(), of_cell.skip.end());
   if (left == 0) return nullptr;
   auto flight = std::make_unique<Flight>(experiment, group, *executor, std::move(work),
                                          std::min<uint64_t>(plan.batch, left),
