@@ -50,13 +50,11 @@ std::string rect(double x, double y, double width, double height, const std::str
       width, height, fill);
 }
 
-/// Places of at most kTicks of `count` values: the first, the last, and some evenly between.
+/// Places of at most kTicks of `count` values, at one distance, from the first on.
 std::vector<std::size_t> tick_places(std::size_t count) {
+  const std::size_t stride = std::max<std::size_t>(1, (count + kTicks - 2) / (kTicks - 1));
   std::vector<std::size_t> places;
-  const std::size_t ticks = std::min(count, kTicks);
-  for (std::size_t k = 0; k < ticks; ++k) {
-    places.push_back(ticks == 1 ? 0 : (k * (count - 1) + (ticks - 1) / 2) / (ticks - 1));
-  }
+  for (std::size_t at = 0; at < count; at += stride) places.push_back(at);
   return places;
 }
 

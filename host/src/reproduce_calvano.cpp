@@ -24,6 +24,7 @@ constexpr const char* kTime = "time_to_convergence";
 constexpr double kShownAlpha = 0.025;
 constexpr double kLowestGain = 0.70, kHighestGain = 0.90;
 constexpr uint64_t kPublishedSessions = 1000;  ///< a cell
+constexpr uint64_t kFewest = 20;               ///< sessions that a standard error is taken from
 constexpr int kBlocks = 5;                     ///< a side: the figure in 25 parts
 
 /// A cell of the grid.
@@ -96,8 +97,8 @@ struct Block {
   }
 };
 
-/// The figure in kBlocks x kBlocks parts of equal width; those with fewer than two sessions are
-/// left out.
+/// The figure in kBlocks x kBlocks parts of equal width; those with fewer than kFewest
+/// sessions are left out.
 std::vector<Block> blocks_of(const std::vector<GridCell>& cells) {
   double low[2] = {1e300, 1e300}, high[2] = {-1e300, -1e300};
   const auto shown = [](const GridCell& cell) { return cell.alpha >= kShownAlpha * (1 - 1e-9); };
@@ -127,7 +128,7 @@ std::vector<Block> blocks_of(const std::vector<GridCell>& cells) {
       blocks[place].squares += value * value;
     }
   }
-  std::erase_if(blocks, [](const Block& block) { return block.n < 2; });
+  std::erase_if(blocks, [](const Block& block) { return block.n < kFewest; });
   return blocks;
 }
 
@@ -161,7 +162,7 @@ std::vector<ReproduceRow> grid_rows(const std::vector<GridCell>& cells,
   }
   for (const PublishedPoint& point : kPoints) {
     const CellResult sessions = around(cells, point);
-    if (sessions.runs < 2) continue;
+    if (sessions.runs < kFewest) continue;
     const Published published =
         read_published(directory + "/published/" + point.experiment + ".toml");
     for (const PublishedFigure& figure : published.figures) {
