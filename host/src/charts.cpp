@@ -63,19 +63,20 @@ std::string grouped(uint64_t value) {
   return text;
 }
 
-std::string number(double value) {
+std::string number(double value, int digits) {
   if (std::isnan(value)) return "–";
   const double size = std::fabs(value);
   const std::string sign = value < 0 ? "−" : "";
   if (std::isinf(value)) return sign + "∞";
   if (size == 0) return "0";
-  if (size >= 999.95 && size < 1e9) {
-    return sign + grouped(static_cast<uint64_t>(std::llround(size)));
+  if (size >= 999.5 && size < 1e9) return sign + grouped(static_cast<uint64_t>(std::llround(size)));
+  if (size >= 1e-4 && size < 1e9) {
+    const double rounded = std::stod(fmt::format("{:.{}g}", size, digits));
+    return sign + fmt::format("{:.{}g}", rounded, std::max(digits, 3));
   }
-  if (size >= 1e-4 && size < 1e9) return sign + fmt::format("{:.4g}", size);
-  const std::string text = fmt::format("{:.3e}", size);  // "4.100e-06"
+  const std::string text = fmt::format("{:.{}e}", size, digits - 1);  // "4.100e-06"
   const size_t e = text.find('e');
-  return fmt::format("{}{:.4g}×{}", sign, std::stod(text.substr(0, e)),
+  return fmt::format("{}{:g}×{}", sign, std::stod(text.substr(0, e)),
                      power_text(std::stoi(text.substr(e + 1))));
 }
 
@@ -95,40 +96,64 @@ std::vector<double> ticks(double low, double high, int count) {
   return values;
 }
 
-TickTexts tick_texts(const std::vector<double>& values) {
+namespace {
+
+/// What texts of an axis with values up to `size` are divided by, and how that is said.
+struct Unit {
+  double worth = 1;
+  std::string letter;  ///< after each text
+  std::string scale;   ///< after the axis's label
+};
+
+Unit unit_of(double size) {
   static constexpr std::array<std::pair<double, const char*>, 4> kUnits = {
       {{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}}};
-  double size = 0, step = 0;
-  for (const double v : values) size = std::max(size, std::fabs(v));
-  if (values.size() > 1) step = std::fabs(values[1] - values[0]);
-  TickTexts out;
-  double unit = 1;
-  std::string letter;
   if (size >= 1e4 && size < 1e15) {
     for (const auto& [worth, name] : kUnits) {
-      if (size >= worth) {
-        unit = worth;
-        letter = name;
-        break;
-      }
+      if (size >= worth) return {worth, name, ""};
     }
-  } else if (size >= 1e15 || (size > 0 && size < 1e-3)) {
+  }
+  if (size >= 1e15 || (size > 0 && size < 1e-3)) {
     const auto power = static_cast<int>(std::floor(std::log10(size) + 1e-9));
-    unit = std::pow(10.0, power);
-    out.scale = " × " + power_text(power);
+    return {std::pow(10.0, power), "", " × " + power_text(power)};
   }
-  int decimals = 0;
-  if (step > 0) {
-    decimals = std::clamp(static_cast<int>(-std::floor(std::log10(step / unit) + 1e-9)), 0, 12);
-  }
+  return {};
+}
+
+double largest(const std::vector<double>& values) {
+  double size = 0;
+  for (const double v : values) size = std::max(size, std::fabs(v));
+  return size;
+}
+
+/// With a true minus sign and the unit's letter.
+std::string with_unit(std::string text, double value, const Unit& unit) {
+  if (text.starts_with('-')) text.replace(0, 1, "−");
+  return value == 0 ? text : text + unit.letter;
+}
+
+}  // namespace
+
+TickTexts tick_texts(const std::vector<double>& values) {
+  if (values.size() < 2) return value_texts(values);
+  const Unit unit = unit_of(largest(values));
+  const double step = std::fabs(values[1] - values[0]) / unit.worth;
+  const int decimals =
+      step > 0 ? std::clamp(static_cast<int>(-std::floor(std::log10(step) + 1e-9)), 0, 12) : 0;
+  TickTexts out;
+  out.scale = unit.scale;
   for (const double v : values) {
-    const bool zero = v == 0;
-    if (step > 0) {
-      out.texts.push_back(fmt::format("{:.{}f}{}", v / unit + 0.0, decimals, zero ? "" : letter));
-    } else {
-      out.texts.push_back(fmt::format("{:.6g}{}", v / unit + 0.0, zero ? "" : letter));
-    }
-    if (out.texts.back().starts_with('-')) out.texts.back().replace(0, 1, "−");
+    out.texts.push_back(with_unit(fmt::format("{:.{}f}", v / unit.worth + 0.0, decimals), v, unit));
+  }
+  return out;
+}
+
+TickTexts value_texts(const std::vector<double>& values) {
+  const Unit unit = unit_of(largest(values));
+  TickTexts out;
+  out.scale = unit.scale;
+  for (const double v : values) {
+    out.texts.push_back(with_unit(fmt::format("{:.6g}", v / unit.worth + 0.0), v, unit));
   }
   return out;
 }
@@ -640,13 +665,14 @@ void draw_histogram(Svg& svg, Panel& p, const Histogram& h) {
   for (const Mark& mark : h.marks) {
     if (mark.value < p.low_x || mark.value > p.high_x) continue;
     svg.line({p.x(mark.value), p.top}, {p.x(mark.value), p.bottom()}, theme.faint, 1.2, "2 3");
+    const bool at_edge = p.x(mark.value) + letters(mark.words) / 2 > p.right() + 8;
     svg.text({p.x(mark.value), p.top - 6}, mark.words,
-             {.anchor = "middle", .size = 11, .color = theme.faint});
+             {.anchor = at_edge ? "end" : "middle", .size = 11, .color = theme.faint});
   }
   if (!is_number(h.mean)) return;
   svg.line({p.x(h.mean), p.top}, {p.x(h.mean), p.bottom()}, theme.ours, 2);
   // The legend stands where the histogram is low.
-  const std::string words = fmt::format("mean {} (s.e. {})", number(h.mean), number(h.se));
+  const std::string words = fmt::format("mean {} (s.e. {})", number(h.mean), number(h.se, 2));
   const bool at_left = h.mean > 0.5 * (p.low_x + p.high_x);
   const double x = at_left ? p.left + 14 : p.right() - letters(words) - 30;
   svg.line({x, p.top + 18}, {x + 18, p.top + 18}, theme.ours, 2);
@@ -766,7 +792,7 @@ void draw_lines(Svg& svg, Panel& p, const LineChart& chart) {
     p.low_x = low / margin;
     p.high_x = high * margin;
   } else {
-    const double margin = high > low ? (chart.steps ? 0.0 : 0.03 * (high - low)) : 0.5;
+    const double margin = high > low ? 0.03 * (high - low) : 0.5;
     p.low_x = low - margin;
     p.high_x = high + margin;
   }
@@ -814,7 +840,7 @@ void draw_lines(Svg& svg, Panel& p, const LineChart& chart) {
       }
     };
     draw_range(s.outer_low, s.outer_high, 0.09, 0.8);
-    draw_range(s.low, s.high, 0.2, 2.4);
+    draw_range(s.low, s.high, chart.series.size() > 3 ? 0.12 : 0.2, 2.4);
     for (const auto& part : unbroken(s.y)) {
       std::vector<Point> points;
       for (const size_t k : part) {
@@ -885,6 +911,10 @@ void draw_heat_map(Svg& svg, const Panel& p, const HeatMap& map) {
   const double high = p.height / static_cast<double>(std::max<size_t>(rows, 1));
   svg.rect(p.left, p.top, p.width, p.height, theme.grid);
   if (columns * rows <= kMostRects) {
+    double widest = 0;
+    for (const double v : map.values) widest = std::max(widest, letters(number(v)));
+    const bool figures = widest + 6 < wide && high >= 17;  // in all cells or in none
+    svg.open_group("shape-rendering=\"crispEdges\"");
     for (size_t r = 0; r < rows; ++r) {
       for (size_t c = 0; c < columns; ++c) {
         const double v = map.values[r * columns + c];
@@ -893,18 +923,18 @@ void draw_heat_map(Svg& svg, const Panel& p, const HeatMap& map) {
         const double x = p.left + static_cast<double>(c) * wide;
         const double y = p.bottom() - static_cast<double>(r + 1) * high;
         const double se = map.se.empty() ? kNone : map.se[r * columns + c];
-        svg.rect(x, y, wide + 0.3, high + 0.3, hex(color),
+        svg.rect(x, y, wide, high, hex(color),
                  fmt::format("{} = {}, {} = {}: {}{}", map.x_label, map.x_names[c], map.y_label,
                              map.y_names[r], number(v),
-                             is_number(se) ? " (s.e. " + number(se) + ")" : ""));
-        const std::string words = number(v);
-        if (letters(words) + 6 < wide && high >= 17) {
+                             is_number(se) ? " (s.e. " + number(se, 2) + ")" : ""));
+        if (figures) {
           svg.text(
-              {x + wide / 2, y + high / 2 + 4}, words,
+              {x + wide / 2, y + high / 2 + 4}, number(v),
               {.anchor = "middle", .size = 11, .color = is_light(color) ? "#111111" : "#ffffff"});
         }
       }
     }
+    svg.close_group();
   } else {
     std::vector<Rgb> palette{{0, 0, 0}};
     for (int k = 0; k < kColors; ++k) {
@@ -956,9 +986,10 @@ void draw_heat_map(Svg& svg, const Panel& p, const HeatMap& map) {
   bar.low_y = map.scale.low;
   bar.high_y = map.scale.high;
   const double part = bar.height / kLegend;
-  for (int k = 0; k < kLegend; ++k) {
+  for (int k = kLegend - 1; k >= 0; --k) {  // each down to the bottom: no seams
     const double v = bar.low_y + (k + 0.5) / kLegend * (bar.high_y - bar.low_y);
-    svg.rect(bar.left, bar.bottom() - (k + 1) * part, bar.width, part + 0.4, hex(map.scale.at(v)));
+    svg.rect(bar.left, bar.bottom() - (k + 1) * part, bar.width, (k + 1) * part,
+             hex(map.scale.at(v)));
   }
   const auto values = ticks(bar.low_y, bar.high_y, 5);
   const TickTexts texts = tick_texts(values);

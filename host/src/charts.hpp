@@ -22,9 +22,9 @@ inline constexpr double kInterval = 1.96;
 /// With &, <, > and quotes as entities and control characters as spaces: fit for XML and HTML text
 /// and attributes.
 std::string escape(std::string_view words);
-/// Four significant digits, or whole from 1,000 on: "0.8012", "1,821,490", "4.1×10⁻⁶"; "–" for
+/// So many significant digits, or whole from 1,000 on: "0.8012", "1,821,490", "4.1×10⁻⁶"; "–" for
 /// what is no number.
-std::string number(double value);
+std::string number(double value, int digits = 4);
 /// A whole number with commas: "15,420,113".
 std::string grouped(uint64_t value);
 
@@ -41,6 +41,8 @@ struct TickTexts {
 /// Texts with the decimals that their distance needs; "1.5M" and the like from 10,000 on, a common
 /// power of ten below 0.001.
 TickTexts tick_texts(const std::vector<double>& values);
+/// The values themselves as texts, with the same units: "0.85", "0.9", "0.975".
+TickTexts value_texts(const std::vector<double>& values);
 /// Ticks of a logarithmic axis: powers of ten, with 2 and 5 times them where there are fewer than
 /// three; at most about `count`. Pre: 0 < low <= high.
 std::vector<double> log_ticks(double low, double high, int count);
@@ -132,6 +134,9 @@ class Svg {
   void band(const std::vector<Point>& outline, const char* color, double opacity = 0.18);
   void dot(Point p, double radius, const char* fill, const char* stroke,
            const std::string& tip = {});
+  /// Everything until close_group() has these attributes.
+  void open_group(const std::string& attributes) { out_ += "<g " + attributes + ">\n"; }
+  void close_group() { out_ += "</g>\n"; }
   /// An arrow from `a` to `b`.
   void arrow(Point a, Point b, const char* color, double width, double opacity);
   /// The pixels of a palette picture, scaled up without smoothing, row 0 at the top.

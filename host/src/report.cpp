@@ -60,7 +60,7 @@ nav a { margin-right: 16px; white-space: nowrap; }
 .facts .wide { grid-column: span 2; }
 code, .hash { font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   font-size: 0.88em; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px; }
+.tiles { margin-bottom: 14px; display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px; }
 .tile { border: 1px solid var(--edge); border-radius: 8px; padding: 10px 14px;
   background: var(--card); }
 .tile b { display: block; font-size: 25px; font-weight: 600; line-height: 1.25; }
@@ -70,7 +70,7 @@ code, .hash { font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", mo
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: var(--faint); font-weight: 600; vertical-align: bottom; }
-th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid var(--grid); }
+th, td { padding: 3px 14px 3px 0; border-bottom: 1px solid var(--grid); }
 td.n, th.n { text-align: right; white-space: nowrap; }
 tr.section td { font-weight: 600; padding-top: 14px; }
 tr.default td { color: var(--faint); }
@@ -80,6 +80,7 @@ tr.default td { color: var(--faint); }
 figure { margin: 8px 0; position: relative; break-inside: avoid; min-width: 0; }
 figure > svg { max-width: 100%; height: auto; display: block; }
 figcaption { color: var(--faint); font-size: 12.5px; max-width: 90ch; }
+.row { display: flex; flex-wrap: wrap; gap: 14px 34px; align-items: flex-start; }
 .white > svg { background: #ffffff; border-radius: 8px; }
 .menu { margin: 4px 0 8px; }
 select, button { font: inherit; font-size: 13.5px; color: var(--ink); background: var(--card);
@@ -88,6 +89,9 @@ button.save { position: absolute; right: 0; top: 0; font-size: 11px; padding: 1p
 figure:hover button.save, button.save:focus-visible { opacity: 0.85; }
 #tip { position: fixed; pointer-events: none; z-index: 2; background: var(--ink);
   color: var(--ground); padding: 3px 8px; border-radius: 5px; font-size: 12.5px; max-width: 60ch; }
+.beside { display: flex; flex-wrap: wrap; gap: 14px 24px; align-items: flex-start; }
+.beside > .choice { flex: 0 1 auto; min-width: 0; }
+.beside > .chosen { flex: 1 1 280px; max-width: 520px; }
 .chosen { border: 1px solid var(--edge); border-radius: 8px; padding: 6px 14px 12px;
   margin: 10px 0; }
 [data-panel] > svg { cursor: crosshair; }
@@ -544,8 +548,8 @@ std::string published_section(const ReportExtras& extras) {
     out += fmt::format(
         "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
         "<td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td></tr>\n",
-        escape(row.what), number(row.published), number(row.ours), number(row.se), grouped(row.n),
-        std::isfinite(row.tolerance) ? number(row.tolerance) : "–",
+        escape(row.what), number(row.published), number(row.ours), number(row.se, 3),
+        grouped(row.n), std::isfinite(row.tolerance) ? number(row.tolerance, 3) : "–",
         !known   ? "<span class=\"faint\">too few runs</span>"
         : row.ok ? "<span class=\"good\">✓ within</span>"
                  : "<span class=\"bad\">✗ outside</span>",
@@ -556,17 +560,31 @@ std::string published_section(const ReportExtras& extras) {
 
 // ---- one cell ----
 
-std::string tiles(const CellResult& cell, const std::vector<MetricGroup>& groups) {
+/// The mean of a metric in published rows, or no number.
+double published_mean(const ReportExtras& extras, const std::string& name) {
+  for (const ReproduceRow& row : extras.rows) {
+    if (row.figure.kind == PublishedFigure::Kind::mean && row.figure.name == name) {
+      return row.published;
+    }
+  }
+  return kNone;
+}
+
+std::string tiles(const CellResult& cell, const std::vector<MetricGroup>& groups,
+                  const ReportExtras& extras) {
   constexpr size_t kMost = 5;
   std::string out = "<div class=\"tiles\">\n";
   size_t shown = 0;
   for (const MetricGroup& group : groups) {
     const auto at = cell.metrics.find(group.base);
     if (at == cell.metrics.end() || at->second.n == 0 || shown == kMost) continue;
-    out += fmt::format(
-        "<div class=\"tile\"><span>{}</span><b>{}</b><span>± {} (95% interval of the mean)</span>"
-        "</div>\n",
-        escape(group.base), number(at->second.mean), number(kInterval * at->second.se));
+    const Statistic& one = at->second;
+    std::string below =
+        one.n > 1 ? fmt::format("± {} (95%)", number(kInterval * one.se, 2)) : "one run";
+    const double published = published_mean(extras, group.base);
+    if (std::isfinite(published)) below += "; published " + number(published);
+    out += fmt::format("<div class=\"tile\"><span>{}</span><b>{}</b><span>{}</span></div>\n",
+                       escape(group.base), number(one.mean), below);
     ++shown;
   }
   return shown > 0 ? out + "</div>\n" : "";
@@ -585,8 +603,12 @@ std::string metrics_table(const CellResult& cell, const std::vector<MetricGroup>
       if (at == cell.metrics.end()) continue;
       const Statistic& s = at->second;
       out += fmt::format("<tr><td>{}</td><td class=\"n\">{}</td>", escape(name), grouped(s.n));
-      for (const double v : {s.mean, s.se, s.sd, s.min, s.q05, s.q25, s.q50, s.q75, s.q95, s.max}) {
-        out += "<td class=\"n\">" + (s.n > 0 ? number(v) : "–") + "</td>";
+      const double spread = s.n > 1 ? 1 : kNone;  // of one run there is none
+      const double values[] = {s.mean, spread * s.se, spread * s.sd, s.min, s.q05,
+                               s.q25,  s.q50,         s.q75,         s.q95, s.max};
+      for (const double& v : values) {
+        const int digits = &v == &values[1] ? 3 : 4;
+        out += "<td class=\"n\">" + (s.n > 0 ? number(v, digits) : "–") + "</td>";
       }
       out += "</tr>\n";
     }
@@ -640,18 +662,36 @@ std::string draw(const charts::LineChart& chart, const std::string& title, doubl
   return svg.finish();
 }
 
-/// The mean of a metric in published rows, or no number.
-double published_mean(const ReportExtras& extras, const std::string& name) {
-  for (const ReproduceRow& row : extras.rows) {
-    if (row.figure.kind == PublishedFigure::Kind::mean && row.figure.name == name) {
-      return row.published;
-    }
+std::string histogram_figure(const CellResult& cell, const MetricGroup& group,
+                             const std::string& name, const std::vector<double>& sorted,
+                             const ReportExtras& extras) {
+  charts::Histogram histogram;
+  histogram.bins = charts::bin(sorted);
+  const auto statistic = cell.metrics.find(name);
+  if (statistic != cell.metrics.end()) {
+    histogram.mean = statistic->second.mean;
+    histogram.se = statistic->second.se;
   }
-  return kNone;
+  histogram.published = published_mean(extras, name);
+  histogram.marks = marks_of(name, extras);
+  if (group.base == "profit_gain") {
+    histogram.low = 0;
+    histogram.high = 1;
+  }
+  histogram.x_label = name;
+  histogram.y_label = "share of runs, %";
+  const std::string title = name + " over runs";
+  Svg svg(480, 322, title, charts::kPage);
+  Panel panel{62, 46, 406, 230};
+  svg.text({panel.left, 16}, title, {.size = 13.5, .bold = true});
+  draw_histogram(svg, panel, histogram);
+  return figure(svg.finish());
 }
 
 std::string distributions_section(const CellResult& cell, const std::vector<MetricGroup>& groups,
                                   const ReportExtras& extras) {
+  if (counted(cell) == 1) return "";
+  constexpr size_t kFew = 8;  // of fewer runs a histogram says nothing
   std::string figures, constant;
   for (const MetricGroup& group : groups) {
     if (cell.shares.contains(group.base)) continue;  // a yes or no: its bars say all
@@ -672,28 +712,8 @@ std::string distributions_section(const CellResult& cell, const std::vector<Metr
       }
       continue;
     }
-    charts::Histogram histogram;
-    histogram.bins = charts::bin(first);
-    const auto statistic = cell.metrics.find(samples[0].first);
-    if (statistic != cell.metrics.end()) {
-      histogram.mean = statistic->second.mean;
-      histogram.se = statistic->second.se;
-    }
-    histogram.published = published_mean(extras, samples[0].first);
-    histogram.marks = marks_of(samples[0].first, extras);
-    if (group.base == "profit_gain") {
-      histogram.low = 0;
-      histogram.high = 1;
-    }
-    histogram.x_label = samples[0].first;
-    histogram.y_label = "share of runs, %";
-    const std::string title = samples[0].first + " over runs";
-    Svg svg(480, 322, title, charts::kPage);
-    Panel panel{62, 46, 406, 230};
-    svg.text({panel.left, 16}, title, {.size = 13.5, .bold = true});
-    draw_histogram(svg, panel, histogram);
-    figures += figure(svg.finish());
-
+    if (first.size() >= kFew)
+      figures += histogram_figure(cell, group, samples[0].first, first, extras);
     charts::LineChart chart = distribution_chart(group.base);
     for (const auto& [name, sorted] : samples) {
       if (chart.series.size() == charts::Theme::kSeries) break;
@@ -966,6 +986,17 @@ size_t block_of(size_t values) {
   return (values + kMost - 1) / kMost;
 }
 
+/// Short texts for an axis of numbers: 9 for 9e-05 where the label says " × 10⁻⁵".
+void name_numbers(const SweepAxes::Axis& axis, size_t block, std::vector<std::string>& names,
+                  std::string& label) {
+  if (axis.numbers.empty()) return;
+  std::vector<double> values;
+  for (size_t k = 0; k < axis.numbers.size(); k += block) values.push_back(axis.numbers[k]);
+  charts::TickTexts texts = charts::value_texts(values);
+  names = std::move(texts.texts);
+  label += texts.scale;
+}
+
 std::string map_figure(const SweepAxes& sweep, const Layout& layout, const Measure& measure,
                        size_t index, const Slice& slice, const charts::ColorScale& scale,
                        bool small) {
@@ -993,7 +1024,12 @@ std::string map_figure(const SweepAxes& sweep, const Layout& layout, const Measu
   if (down) std::reverse(map.y_names.begin(), map.y_names.end());
   map.x_label = x.key;
   map.y_label = y.key;
-  map.value_label = "";
+  if (is_matchup(sweep)) {
+    map.x_label = "learner of agent 1";
+    map.y_label = "learner of agent 0";
+  }
+  name_numbers(x, block_x, map.x_names, map.x_label);
+  name_numbers(y, block_y, map.y_names, map.y_label);
   map.scale = scale;
   map.all_x_names = x.numbers.empty();
 
@@ -1092,9 +1128,9 @@ std::string cells_table(const Result& result, const SweepAxes& sweep,
       out += "<td class=\"n\">" + grouped(v) + "</td>";
     }
     for (size_t m = 0; m < columns; ++m) {
-      out += fmt::format("<td class=\"n\">{}{}</td>", number(measures[m].mean[c]),
-                         std::isfinite(measures[m].se[c]) ? " (" + number(measures[m].se[c]) + ")"
-                                                          : "");
+      out += fmt::format(
+          "<td class=\"n\">{}{}</td>", number(measures[m].mean[c]),
+          std::isfinite(measures[m].se[c]) ? " (" + number(measures[m].se[c], 2) + ")" : "");
     }
     out += "</tr>\n";
   }
@@ -1205,6 +1241,8 @@ std::string sweep_sections(const Result& result, const ReportExtras& extras,
     out += fmt::format("<p>{} of {} measures are drawn; the sweep is large.</p>\n", shown,
                        measures.size());
   }
+  const bool beside = layout.maps && slices.size() == 1;  // a chosen cell stands beside the map
+  if (beside) out += "<div class=\"beside\">\n";
   out += "<div class=\"choice\">\n";
   for (size_t m = 0; m < shown; ++m) {
     out += fmt::format("<div data-name=\"{}\">\n", escape(measures[m].name));
@@ -1223,11 +1261,10 @@ std::string sweep_sections(const Result& result, const ReportExtras& extras,
   }
   out += "</div>\n";
   if (layout.maps) {
+    out += "<div class=\"chosen\" id=\"chosen\" aria-live=\"polite\" hidden></div>\n";
+    if (beside) out += "</div>\n";
     const size_t data = std::min(shown, kMostData / result.cells.size());
-    if (data > 0) {
-      out += "<div class=\"chosen\" id=\"chosen\" aria-live=\"polite\" hidden></div>\n" +
-             cell_data(sweep, measures, data);
-    }
+    if (data > 0) out += cell_data(sweep, measures, data);
   }
   out += "</section>\n";
   const std::string distributions = sweep_distributions(result, sweep, metric_groups(result));
@@ -1241,7 +1278,7 @@ std::string sweep_sections(const Result& result, const ReportExtras& extras,
 // ---- gridworlds ----
 
 std::string policy_figure(const PolicyMap& map, size_t index) {
-  constexpr double kCell = 38;
+  constexpr double kCell = 52;
   const double left = 14, top = 34;
   const double width = kCell * map.cols, height = kCell * map.rows;
   Svg svg(std::max(width + 28, 200.0), height + top + 14, "Policy of agent " + map.agent,
@@ -1279,13 +1316,13 @@ std::string policy_figure(const PolicyMap& map, size_t index) {
     for (size_t k = 0; k < PolicyMap::other; ++k) {
       const double share = static_cast<double>(visits_at(cell)[k]) / static_cast<double>(total);
       if (share < 0.02) continue;
-      const double length = 3.5 + 13.5 * std::sqrt(share);
-      svg.arrow({cx, cy}, {cx + kDx[k] * length, cy + kDy[k] * length}, color, 1.2 + 1.8 * share,
+      const double length = 5 + 18 * std::sqrt(share);
+      svg.arrow({cx, cy}, {cx + kDx[k] * length, cy + kDy[k] * length}, color, 1.4 + 2.2 * share,
                 0.35 + 0.65 * share);
     }
     const double still =
         static_cast<double>(visits_at(cell)[PolicyMap::other]) / static_cast<double>(total);
-    if (still >= 0.02) svg.dot({cx, cy}, 1.2 + 4.5 * std::sqrt(still), color, color);
+    if (still >= 0.02) svg.dot({cx, cy}, 1.5 + 5.5 * std::sqrt(still), color, color);
   }
   return figure(svg.finish());
 }
@@ -1294,7 +1331,7 @@ std::string play_section(const ReportExtras& extras) {
   if (extras.policies.empty() && extras.episode.empty()) return "";
   std::string out = "<section>\n<h2 id=\"play\">What was learnt</h2>\n";
   if (!extras.policy_caption.empty()) out += "<p>" + escape(extras.policy_caption) + "</p>\n";
-  out += "<div class=\"figures\">\n";
+  out += "<div class=\"row\">\n";
   for (size_t k = 0; k < extras.policies.size(); ++k) out += policy_figure(extras.policies[k], k);
   if (!extras.episode.empty()) {
     out += figure(extras.episode,
@@ -1385,8 +1422,7 @@ SweepAxes sweep_axes(const Result& result) {
 
 std::string html_report(const Result& result, const ReportExtras& extras) {
   std::vector<std::pair<std::string, std::string>> links;  // id, words
-  std::string body = published_section(extras);
-  if (!body.empty()) links.emplace_back("published", "Published figures");
+  std::string body;
   const auto add = [&](const char* id, const char* words, std::string section) {
     if (section.empty()) return;
     links.emplace_back(id, words);
@@ -1396,12 +1432,14 @@ std::string html_report(const Result& result, const ReportExtras& extras) {
     const CellResult& cell = result.cells[0];
     const auto groups = metric_groups(result);
     add("metrics", "Metrics",
-        groups.empty() ? ""
-                       : "<section>\n<h2 id=\"metrics\">Metrics</h2>\n" + tiles(cell, groups) +
-                             metrics_table(cell, groups) + "</section>\n");
+        groups.empty()
+            ? ""
+            : "<section>\n<h2 id=\"metrics\">Metrics</h2>\n" + tiles(cell, groups, extras) +
+                  metrics_table(cell, groups) + "</section>\n");
     add("curves", "Curves", curves_section(cell, result, extras));
     add("distributions", "Distributions", distributions_section(cell, groups, extras));
     add("shares", "Shares", shares_section(cell, extras));
+    add("published", "Published figures", published_section(extras));
   } else if (!result.cells.empty()) {
     body += sweep_sections(result, extras, links);
   }
