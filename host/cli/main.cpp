@@ -19,6 +19,7 @@
 #include "cumarl/runner.hpp"
 #include "host/cli/panel.hpp"
 #include "host/cli/ranks.hpp"
+#include "host/cli/report_command.hpp"
 #include "host/src/bench.hpp"
 #include "host/src/config.hpp"
 #include "host/src/doctor.hpp"
@@ -664,6 +665,12 @@ int dispatch(int argc, char** argv) {
   describe_app->add_option("NAME", name, "an environment or a learner")->required();
   describe_app->add_flag("--json", o.json, "one JSON object on standard output");
 
+  std::string results, page;
+  auto* report_app =
+      app.add_subcommand("report", "a self-contained HTML page of an experiment's results");
+  report_app->add_option("DIR", results, "the folder of the results")->required();
+  report_app->add_option("--out", page, "the file (default: DIR/report.html)");
+
   auto* doctor_app = app.add_subcommand("doctor", "what this machine has, and what is missing");
   doctor_app->add_flag("--json", o.json, "one JSON object on standard output");
 
@@ -721,6 +728,10 @@ int dispatch(int argc, char** argv) {
   if (*bench_app) return bench(o, bench_names, repeats);
   if (*list_app) return list(what, o.json);
   if (*describe_app) return describe(name, o.json);
+  if (*report_app) {
+    fmt::print("{}\n", cumarl::report_command(results, page));
+    return kDone;
+  }
   std::cout << (o.json ? cumarl::doctor_json() : cumarl::doctor_text());
   return kDone;
 }
