@@ -177,6 +177,9 @@ class Lane {
       }
     }
     for (int i = 0; i < n; ++i) {
+      if constexpr (requires { Env::absent(cell_->env, env_, i); }) {
+        if (Env::absent(cell_->env, env_, i)) continue;
+      }
       const typename L::Cursor before = cursor_[i];
       L::learn(team_, cell_->learner[i], table(i), cursor_[i], next[i],
                Transition{action, reward, i, n, episode, now, key_, strategies});
