@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cumarl/runner.hpp"
+#include "host/cli/results_commands.hpp"
 #include "host/src/bench.hpp"
 #include "host/src/config.hpp"
 #include "host/src/doctor.hpp"
@@ -541,6 +542,17 @@ int dispatch(int argc, char** argv) {
   describe_app->add_option("NAME", name, "an environment or a learner")->required();
   describe_app->add_flag("--json", o.json, "one JSON object on standard output");
 
+  std::string export_dir, export_format, export_out, merge_out;
+  std::vector<std::string> merge_dirs;
+  auto* export_app = app.add_subcommand("export", "the runs of an experiment as a table");
+  export_app->add_option("DIR", export_dir, "folder of the results")->required();
+  export_app->add_option("--format", export_format, "csv or npz")->required();
+  export_app->add_option("--out", export_out, "a file (default: DIR/runs.csv, DIR/runs.npz)");
+  auto* merge_app = app.add_subcommand("merge", "put the shards of an experiment together");
+  merge_app->add_option("DIR", merge_dirs, "folders of results")->required();
+  merge_app->add_option("--out", merge_out, "folder for the whole")->required();
+  merge_app->add_flag("--json", o.json, "one JSON object on standard output");
+
   auto* doctor_app = app.add_subcommand("doctor", "what this machine has, and what is missing");
   doctor_app->add_flag("--json", o.json, "one JSON object on standard output");
 
@@ -593,6 +605,8 @@ int dispatch(int argc, char** argv) {
   }
   if (*bench_app) return bench(o, bench_names, repeats);
   if (*list_app) return list(what, o.json);
+  if (*export_app) return export_command(export_dir, export_format, export_out), kDone;
+  if (*merge_app) return merge_command(merge_dirs, merge_out, o.json), kDone;
   if (*describe_app) return describe(name, o.json);
   std::cout << (o.json ? cumarl::doctor_json() : cumarl::doctor_text());
   return kDone;
@@ -603,6 +617,7 @@ int dispatch(int argc, char** argv) {
 int main(int argc, char** argv) {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is then an error of the write
   std::ios::sync_with_stdio(false);
   try {
     return dispatch(argc, argv);

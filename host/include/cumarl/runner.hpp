@@ -128,8 +128,7 @@ class Runner {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Writes DIR/result.json, runs.csv (one row a run), config.toml (resolved) and, if the result has
-/// them, tables.bin. Creates DIR. Throws IoError; files appear whole or not at all.
+/// Writes DIR/result.json, config.toml (resolved) and, if the result has them, tables.bin. Creates DIR. Throws IoError; files appear whole or not at all.
 void write_result(const Result& result, const std::string& directory);
 
 /// The JSON object that `cumarl run --json` prints.
