@@ -5,7 +5,7 @@
 ///
 /// Writes RUNS (1,000,000) runs of one cell with MEASURES (12) metrics and CURVES (0) curves of POINTS
 /// (100) points into DIR, which must have no results yet, BATCH (10,000) runs a transaction, reads
-/// them back, and checks that both have one hash. One line each: rows/s, seconds, and the size.
+/// them back, and checks that both have one hash. One line each.
 #include "host/src/store.hpp"
 
 #include <sys/resource.h>
@@ -22,17 +22,34 @@
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+/// Wall-clock and processor time since it was made.
+class Watch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - wall_).count(); }
+  double cpu_seconds() const { return cpu() - cpu_; }
 
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+ private:
+  using Clock = std::chrono::steady_clock;
+  static double cpu() {
+    rusage use{};
+    getrusage(RUSAGE_SELF, &use);
+    return static_cast<double>(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+           1e-6 * static_cast<double>(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+  }
+  Clock::time_point wall_ = Clock::now();
+  double cpu_ = cpu();
+};
 
-void say(const char* what, uint64_t runs, double seconds) {
+void say(const char* what, uint64_t runs, double seconds, double cpu_seconds) {
   rusage use{};
   getrusage(RUSAGE_SELF, &use);
-  std::printf("%-28s %9.0f rows/s  %7.2f s  (peak memory so far %ld MiB)\n", what,
-              static_cast<double>(runs) / seconds, seconds, use.ru_maxrss / 1024);
+  std::printf("%-22s %9.0f rows/s  %6.2f s  %6.2f s of processor  peak memory so far %ld MiB\n",
+              what, static_cast<double>(runs) / seconds, seconds, cpu_seconds,
+              use.ru_maxrss / 1024);
+}
+
+void say(const char* what, uint64_t runs, const Watch& watch) {
+  say(what, runs, watch.seconds(), watch.cpu_seconds());
 }
 
 /// Uniform on [0, 1).
@@ -73,7 +90,7 @@ int main(int argc, char** argv) {
     cumarl::ResultHash written;
     {
       auto store = cumarl::ResultStore::create(directory, header, {cell});
-      double seconds = 0;
+      double seconds = 0, cpu_seconds = 0;
       for (uint64_t first = 0; first < runs; first += batch) {
         cumarl::CellRows rows;
         for (uint64_t run = first; run < std::min(first + batch, runs); ++run) {
@@ -85,32 +102,33 @@ int main(int argc, char** argv) {
           }
           written.add(run, {rows.rows.data() + rows.rows.size() - width, width});
         }
-        const auto begin = Clock::now();
+        const Watch watch;
         store.append(0, rows);
         store.commit();
-        seconds += since(begin);
+        seconds += watch.seconds();
+        cpu_seconds += watch.cpu_seconds();
       }
-      say("append and commit", runs, seconds);
+      say("append and commit", runs, seconds, cpu_seconds);
     }
     auto store = cumarl::ResultStore::open(directory);
     cumarl::ResultHash streamed;
-    auto begin = Clock::now();
+    Watch watch;
     for (cumarl::RowReader reader(store); reader.next();) streamed.add(reader.run(), reader.row());
-    say("read, a row at a time", runs, since(begin));
-    begin = Clock::now();
+    say("read, a row at a time", runs, watch);
+    watch = {};
     const std::vector<cumarl::CellRows> rows = store.rows();
-    say("read, all at once", runs, since(begin));
-    begin = Clock::now();
+    say("read, all at once", runs, watch);
+    watch = {};
     const cumarl::Result result = cumarl::summarise(store.header(), store.cells(), rows);
-    say("summaries", runs, since(begin));
-    begin = Clock::now();
+    say("summaries", runs, watch);
+    watch = {};
     store.finish(result);
-    say("finish", runs, since(begin));
+    say("finish", runs, watch);
     const auto bytes = std::filesystem::file_size(directory + "/" + cumarl::ResultStore::kFile);
-    std::printf("%-28s %.1f bytes a run\n", "file",
+    std::printf("%-22s %.1f bytes a run\n", "file",
                 static_cast<double>(bytes) / static_cast<double>(runs));
     const bool same = written.text() == streamed.text() && written.text() == result.result_hash;
-    std::printf("%-28s %s\n", "check", same ? "ok" : "FAILED");
+    std::printf("%-22s %s\n", "check", same ? "ok" : "FAILED");
     return same ? 0 : 1;
   } catch (const cumarl::Error& error) {
     std::fprintf(stderr, "store_bench: %s\n", error.what());

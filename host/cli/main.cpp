@@ -20,11 +20,11 @@
 #include "host/cli/panel.hpp"
 #include "host/cli/ranks.hpp"
 #include "host/cli/report_command.hpp"
+#include "host/cli/results_commands.hpp"
 #include "host/src/bench.hpp"
 #include "host/src/config.hpp"
 #include "host/src/doctor.hpp"
 #include "host/src/experiment.hpp"
-#include "host/src/export.hpp"
 #include "host/src/games.hpp"
 #include "host/src/plot.hpp"
 #include "host/src/reproduce.hpp"
@@ -367,7 +367,12 @@ int run(const Options& o, cumarl::RunRequest request) {
   const bool temporary = o.out.empty() && !ranks.alone();
   const std::string out = temporary ? cumarl::temporary_folder(ranks) : o.out;
   request.directory = out;
-  if (!ranks.alone()) cumarl::share_out(ranks, out, request);
+  if (!ranks.alone()) {
+    if (request.shards > 1) {
+      throw cumarl::ConfigError({.key = "--shard", .why = "ranks divide the runs already"});
+    }
+    cumarl::share_out(ranks, out, request);
+  }
 
   const cumarl::Runner runner(request);
   const cumarl::Plan& plan = runner.plan();
@@ -394,11 +399,7 @@ int run(const Options& o, cumarl::RunRequest request) {
     if (!ranks.first()) return kDone;
     result.interrupted = !cumarl::await_ranks(ranks, out, interrupted);
     if (!result.interrupted) {
-      std::vector<std::string> folders;
-      for (int rank = 0; rank < ranks.size; ++rank) {
-        folders.push_back(cumarl::rank_folder(out, rank, ranks.size));
-      }
-      result = cumarl::merge(folders, out);
+      result = cumarl::merge_ranks(ranks, out);
       if (temporary) std::filesystem::remove_all(out);
     }
   }
@@ -670,6 +671,16 @@ int dispatch(int argc, char** argv) {
       app.add_subcommand("report", "a self-contained HTML page of an experiment's results");
   report_app->add_option("DIR", results, "the folder of the results")->required();
   report_app->add_option("--out", page, "the file (default: DIR/report.html)");
+  std::string export_dir, export_format, export_out, merge_out;
+  std::vector<std::string> merge_dirs;
+  auto* export_app = app.add_subcommand("export", "the runs of an experiment as a table");
+  export_app->add_option("DIR", export_dir, "folder of the results")->required();
+  export_app->add_option("--format", export_format, "csv or npz")->required();
+  export_app->add_option("--out", export_out, "a file (default: DIR/runs.csv, DIR/runs.npz)");
+  auto* merge_app = app.add_subcommand("merge", "put the shards of an experiment together");
+  merge_app->add_option("DIR", merge_dirs, "folders of results")->required();
+  merge_app->add_option("--out", merge_out, "folder for the whole")->required();
+  merge_app->add_flag("--json", o.json, "one JSON object on standard output");
 
   auto* doctor_app = app.add_subcommand("doctor", "what this machine has, and what is missing");
   doctor_app->add_flag("--json", o.json, "one JSON object on standard output");
@@ -727,6 +738,8 @@ int dispatch(int argc, char** argv) {
   }
   if (*bench_app) return bench(o, bench_names, repeats);
   if (*list_app) return list(what, o.json);
+  if (*export_app) return export_command(export_dir, export_format, export_out), kDone;
+  if (*merge_app) return merge_command(merge_dirs, merge_out, o.json), kDone;
   if (*describe_app) return describe(name, o.json);
   if (*report_app) {
     fmt::print("{}\n", cumarl::report_command(results, page));

@@ -9,7 +9,10 @@
 #include <thread>
 
 #include "host/src/executor.hpp"
+#include "host/src/export.hpp"
 #include "host/src/folder_lock.hpp"
+#include "host/src/merge.hpp"
+#include "host/src/store.hpp"
 
 namespace cumarl {
 namespace {
@@ -105,6 +108,23 @@ bool await_ranks(const Ranks& ranks, const std::string& directory, const Interru
     }
   }
   return true;
+}
+
+Result merge_ranks(const Ranks& ranks, const std::string& directory) {
+  if (ResultStore::exists(directory)) {
+    if (ResultStore::open(directory, ResultStore::Access::read).complete()) {
+      return load_result(directory);
+    }
+    // a merge that was cut short
+    for (const char* companion : {"", "-wal", "-shm", "-journal"}) {
+      fs::remove(directory + "/" + ResultStore::kFile + companion);
+    }
+  }
+  std::vector<std::string> folders;
+  for (int rank = 0; rank < ranks.size; ++rank) {
+    folders.push_back(rank_folder(directory, rank, ranks.size));
+  }
+  return merge_results(folders, directory).result;
 }
 
 }  // namespace cumarl

@@ -42,4 +42,7 @@ std::string temporary_folder(const Ranks& ranks);
 /// ended, or never began, without completing its folder.
 bool await_ranks(const Ranks& ranks, const std::string& directory, const InterruptFlag& interrupt);
 
+/// The results of all ranks, merged into `directory`. Pre: their folders are complete.
+Result merge_ranks(const Ranks& ranks, const std::string& directory);
+
 }  // namespace cumarl

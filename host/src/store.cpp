@@ -31,7 +31,7 @@ static_assert(std::endian::native == std::endian::little,
 
 constexpr int kApplicationId = 0x634D524C;  // "cMRL"
 constexpr int kSchemaVersion = 1;
-constexpr int kPageBytes = 8192;
+constexpr int kPageBytes = 16384;
 constexpr int kPatience = 10'000;                   // milliseconds that another process may take
 constexpr double kWholeLimit = 9007199254740992.0;  // 2^53
 
@@ -53,7 +53,8 @@ std::string literal(const std::string& value) {
 class Database {
  public:
   Database(std::string path, const std::string& uri, int flags) : path_(std::move(path)) {
-    const int code = sqlite3_open_v2(uri.c_str(), &db_, flags | SQLITE_OPEN_URI, nullptr);
+    const int code =
+        sqlite3_open_v2(uri.c_str(), &db_, flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, nullptr);
     if (code != SQLITE_OK) {
       const std::string why = db_ == nullptr ? "out of memory" : reason();
       sqlite3_close(db_);
@@ -97,6 +98,9 @@ class Database {
       case SQLITE_IOERR:
       case SQLITE_PERM:
         if (cause != 0) return std::strerror(cause);
+        if (code == SQLITE_IOERR_WRITE) {
+          return "cannot be written: a limit on file sizes (ulimit -f), or a failing disk";
+        }
         break;
       default: break;
     }
@@ -519,6 +523,10 @@ int64_t pragma(const Database& db, const std::string& name) {
   return read.step() ? read.whole(0) : 0;
 }
 
+bool may_write(const fs::path& folder) {
+  return faccessat(AT_FDCWD, folder.empty() ? "." : folder.c_str(), W_OK, AT_EACCESS) == 0;
+}
+
 /// A file that a writer left with changes beside it cannot be read from a folder that nobody may
 /// write to, unless nobody changes it.
 std::unique_ptr<Database> open_to_read(const std::string& path) {
@@ -530,7 +538,7 @@ std::unique_ptr<Database> open_to_read(const std::string& path) {
     std::error_code error;
     const auto beside = fs::file_size(path + "-wal", error);
     const bool alone = error || beside == 0;
-    if (!alone || access(fs::path(path).parent_path().c_str(), W_OK) == 0) throw;
+    if (!alone || may_write(fs::path(path).parent_path())) throw;
     return std::make_unique<Database>(path, uri_of(path, "?immutable=1"), SQLITE_OPEN_READONLY);
   }
 }
@@ -871,7 +879,12 @@ void ResultStore::append(size_t cell, const CellRows& rows) {
     std::sort(order.begin(), order.end(),
               [&](size_t a, size_t b) { return rows.runs[a] < rows.runs[b]; });
     std::vector<double> row(width);
+    const uint64_t per_cell = impl.header.runs_per_cell;
     for (const size_t r : order) {
+      if (per_cell == 0 || rows.runs[r] / per_cell != cell) {
+        throw Error("run " + std::to_string(rows.runs[r]) + " is none of cell " +
+                    std::to_string(cell));
+      }
       std::transform(rows.rows.begin() + static_cast<std::ptrdiff_t>(r * width),
                      rows.rows.begin() + static_cast<std::ptrdiff_t>((r + 1) * width), row.begin(),
                      canonical);

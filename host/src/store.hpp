@@ -94,7 +94,8 @@ class ResultStore {
   /// Adds rows to the open transaction, which begins with the first. A run that is there already is
   /// replaced. Values are made canonical() first. If the store was complete, it no longer is.
   /// After an IoError nothing of the open transaction is left.
-  /// Pre: cell < cells().size(), rows of the cell's width; status, joint steps, last change, digest
+  /// Pre: cell < cells().size(), rows of the cell's width; run ids are
+  /// cell * runs_per_cell + number; status, joint steps, last change, digest
   /// and labels are whole numbers from 0 to 2^53. Throws Error otherwise.
   void append(size_t cell, const CellRows& rows);
   /// The final tables of a run, as Problem::tables: with experiment.save_tables.

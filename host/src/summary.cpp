@@ -160,25 +160,65 @@ std::string ResultHash::text() const {
   return text;
 }
 
+namespace {
+
+/// A result to which cells are added in order.
+class Sum {
+ public:
+  explicit Sum(const StoreHeader& header) {
+    result_.experiment = header.experiment;
+    result_.device = header.device;
+    result_.resolved_config = header.config;
+  }
+  void add(const StoreCell& cell, const CellRows& rows) {
+    const size_t width = cell.meaning.width();
+    for (size_t r = 0; r < rows.runs.size(); ++r) {
+      hash_.add(rows.runs[r], {rows.rows.data() + r * width, width});
+    }
+    result_.cells.push_back(summarise(cell, rows));
+    result_.runs += result_.cells.back().runs;
+    result_.converged += result_.cells.back().converged;
+    result_.joint_steps += result_.cells.back().joint_steps;
+  }
+  Result end() {
+    result_.result_hash = hash_.text();
+    return std::move(result_);
+  }
+
+ private:
+  Result result_;
+  ResultHash hash_;
+};
+
+}  // namespace
+
 Result summarise(const StoreHeader& header, const std::vector<StoreCell>& cells,
                  const std::vector<CellRows>& rows) {
-  Result result;
-  result.experiment = header.experiment;
-  result.device = header.device;
-  result.resolved_config = header.config;
-  ResultHash hash;
-  for (size_t c = 0; c < cells.size(); ++c) {
-    const size_t width = cells[c].meaning.width();
-    for (size_t r = 0; r < rows[c].runs.size(); ++r) {
-      hash.add(rows[c].runs[r], {rows[c].rows.data() + r * width, width});
+  Sum sum(header);
+  for (size_t c = 0; c < cells.size(); ++c) sum.add(cells[c], rows[c]);
+  return sum.end();
+}
+
+Result summarise(const ResultStore& store) {
+  const std::vector<StoreCell>& cells = store.cells();
+  Sum sum(store.header());
+  CellRows rows;
+  size_t cell = 0;
+  const auto end_cells_before = [&](size_t next) {
+    for (; cell < next; ++cell) {
+      sum.add(cells[cell], rows);
+      rows.runs.clear();
+      rows.rows.clear();
     }
-    result.cells.push_back(summarise(cells[c], rows[c]));
-    result.runs += result.cells.back().runs;
-    result.converged += result.cells.back().converged;
-    result.joint_steps += result.cells.back().joint_steps;
+  };
+  // run ids rise with cells: cell * runs + number
+  for (RowReader reader(store); reader.next();) {
+    end_cells_before(reader.cell());
+    rows.runs.push_back(reader.run());
+    rows.rows.insert(rows.rows.end(), reader.row().begin(), reader.row().end());
   }
-  result.result_hash = hash.text();
-  return result;
+  end_cells_before(cells.size());
+  return sum.end();
 }
 
 }  // namespace cumarl

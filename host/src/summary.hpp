@@ -49,6 +49,10 @@ class ResultHash {
   std::unique_ptr<State> state_;
 };
 
+/// Summaries of a whole store, a cell at a time in memory. Damaged rows are left out; seconds,
+/// interrupted and tables are left to the caller. Throws IoError.
+Result summarise(const ResultStore& store);
+
 /// Summaries of an experiment; seconds, interrupted and tables are left to the caller.
 /// Pre: one CellRows a cell, sorted by run id.
 Result summarise(const StoreHeader& header, const std::vector<StoreCell>& cells,
