@@ -1,5 +1,6 @@
 #include "host/src/store.hpp"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <unistd.h>
 #include <xxhash.h>
