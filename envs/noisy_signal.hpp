@@ -1,5 +1,5 @@
 /// \file
-/// A team that acts on a signal which something may stand before: a state-adversarial game.
+/// Agents who act on a signal that somebody may tamper with: a state-adversarial game.
 #pragma once
 
 #include <cstddef>
@@ -10,24 +10,26 @@
 namespace cumarl::inline CUMARL_VARIANT {
 
 /// In each joint step a signal z is drawn uniformly from the midpoints of 2 `levels` equal parts of
-/// [-1, 1], and each agent says "below" (0) or "above" (2) zero, or holds (1). If anybody is wrong
-/// all get -1; else all get the mean over agents of 1 for who is right and `hold` for who holds.
-/// Endless; the next signal depends on nothing.
+/// [-1, 1], and each agent says "below" (0) or "above" (2) zero, or holds (1). It gets 1 if it is
+/// right, -1 if it is wrong, and `hold` if it holds. Endless; the next signal depends on nothing.
 ///
-/// Whoever sees z is always right: 1. Now an adversary moves what all see by up to e < 1/2
-/// (learner.perturb.observation = "sign" with observation_size = e / 2, a share of the range of 2).
-/// For a rule that all follow, to hold where what is seen is within b of 0 and else to say its side,
-/// the step towards the rule's next action gives, in the limit of many levels,
+/// Who sees z is always right: 1. Now somebody moves what an agent sees by up to e < 1/2 to where it
+/// likes the best action for z less (learner.perturb.observation = "sign" with observation_size =
+/// e / 2, as the range is 2). Let it hold where what it sees is within b of 0, and else name the
+/// side. From z in (0, b) it is moved to z + e, from z > b to z - e. So it gets, for many levels,
 ///   b < e/2           1 - 2 e + 2 b (1 + hold)     b = 0, to trust the signal: 1 - 2 e
 ///   e/2 <= b <= 1-e   1 - e (1 - hold)             the best there is against this step
-/// and in an undisturbed game 1 - b (1 - hold): robustness costs at least e (1 - hold) / 2 there.
+/// and without anybody in between 1 - b (1 - hold). What it sees within e - b of 0 comes as often
+/// from above as from below: there it is best to hold, elsewhere to name the side. A rule that is
+/// the best answer to its own attacks thus has b = e - b: b = e/2, and pays e (1 - hold) / 2 for it
+/// where nobody attacks.
 /// Source: the state-adversarial stochastic game of Zhou, Liu, Tang, arXiv:2305.10091, and Han et
 /// al., "What is the solution for state-adversarial multi-agent reinforcement learning?", TMLR 2024;
 /// the game itself is this project's, small enough for its outcomes to be worked out by hand.
 struct NoisySignal {
   static constexpr EnvFacts kFacts{
       "noisy_signal",
-      "A team acts on a signal that may be tampered with",
+      "Agents act on a signal that may be tampered with",
       "state-adversarial games of Zhou, Liu, Tang 2023 and Han et al., TMLR 2024",
       Family::matrix,
       "0 say below, 1 hold, 2 say above",
@@ -44,7 +46,7 @@ struct NoisySignal {
   static void fields(FieldVisitor& v, Config& c) {
     v("agents", c.agents, Bounds{1, kMaxAgents}, "", "number of agents");
     v("levels", c.levels, Bounds{1, 100000}, "", "levels of the signal on each side of 0");
-    v("hold", c.hold, Bounds{-1, 1}, "reward", "what holding adds where nobody is wrong");
+    v("hold", c.hold, Bounds{-1, 1}, "reward", "what holding pays");
   }
 
   struct Params {
@@ -82,9 +84,8 @@ struct NoisySignal {
   /// One joint step; uses one random word. Shapes: actions int [agents], rewards float [agents].
   CUMARL_HD static Episode step(const Params& p, State& s, const int* actions, float* rewards,
                                 Rng& rng) {
-    const Votes votes = count(p, s, actions);
     for (int i = 0; i < kMaxAgents && i < p.agents; ++i) {
-      rewards[i] = static_cast<float>(pay(p, votes));
+      rewards[i] = static_cast<float>(pay(p, s, actions[i]));
     }
     reset(p, s, rng);
     return Episode::goes_on;
@@ -101,46 +102,42 @@ struct NoisySignal {
   }
 
   /// The learned policies play `evaluation.steps` joint steps from the run's last state. Reported are
-  /// means of the reward, and of the shares of agents who hold and who are wrong.
+  /// mean rewards, of all agents and of each, and the shares of actions that hold and are wrong.
   template <class Policy, class Facts, class Sink>
   CUMARL_HD static void evaluate(const Params& p, const State& last, const Policy& policy,
                                  const Facts&, Sink& sink) {
     const uint32_t steps = policy.evaluation().steps;
     State s = last;
-    double paid = 0, held = 0, wrong = 0;
+    double paid[kMaxAgents] = {};
+    double all = 0, held = 0, wrong = 0;
     for (uint32_t t = 0; t < steps; ++t) {
       const State before = s;
       double value[kMaxAgents] = {};
       float reward[kMaxAgents] = {};
       policy.play(p, s, value, reward, t);
-      int chosen[kMaxAgents] = {};
-      for (int i = 0; i < kMaxAgents && i < p.agents; ++i) chosen[i] = static_cast<int>(value[i]);
-      const Votes votes = count(p, before, chosen);
-      paid += pay(p, votes);
-      held += votes.held;
-      wrong += votes.wrong;
+      for (int i = 0; i < kMaxAgents && i < p.agents; ++i) {
+        const auto action = static_cast<int>(value[i]);
+        paid[i] += pay(p, before, action);
+        held += action == kHold ? 1 : 0;
+        wrong += action != kHold && action != side(p, before) ? 1 : 0;
+      }
     }
-    sink.metric("return_per_step", paid / steps);
-    sink.metric("share_held", held / steps / p.agents);
-    sink.metric("share_wrong", wrong / steps / p.agents);
+    for (int i = 0; i < kMaxAgents && i < p.agents; ++i) all += paid[i];
+    const double acts = static_cast<double>(steps) * p.agents;
+    sink.metric("return_per_step", all / acts);
+    for (int i = 0; i < p.agents; ++i) sink.metric("return_per_step", paid[i] / steps, i);
+    sink.metric("share_held", held / acts);
+    sink.metric("share_wrong", wrong / acts);
   }
 
  private:
-  struct Votes {
-    int held, wrong;
-  };
-  CUMARL_HD static Votes count(const Params& p, const State& s, const int* actions) {
-    const int right = s.level < p.levels ? kBelow : kAbove;
-    Votes votes{0, 0};
-    for (int i = 0; i < kMaxAgents && i < p.agents; ++i) {
-      votes.held += actions[i] == kHold ? 1 : 0;
-      votes.wrong += actions[i] != kHold && actions[i] != right ? 1 : 0;
-    }
-    return votes;
+  /// The right word for the signal.
+  CUMARL_HD static int side(const Params& p, const State& s) {
+    return s.level < p.levels ? kBelow : kAbove;
   }
-  CUMARL_HD static double pay(const Params& p, const Votes& votes) {
-    if (votes.wrong > 0) return -1.0;
-    return (p.agents - votes.held + p.hold * votes.held) / p.agents;
+  CUMARL_HD static double pay(const Params& p, const State& s, int action) {
+    if (action == kHold) return p.hold;
+    return action == side(p, s) ? 1.0 : -1.0;
   }
 };
 
