@@ -70,6 +70,8 @@ struct CellSets {
 ///  - `look(p, state, agent, down, right)`: the cell that an agent's window shows so many rows
 ///    below and columns right of its centre, -1 off the grid. For grids whose edges join, and for
 ///    agents who turn their window. Without it: cell_of plus that offset.
+///  - `costs(p, before, actions, after, out)`: what a joint step costs each agent, for limits on it;
+///    actions double [agents], out float [agents], in arrays of kMaxAgents
 ///  - `measure<World>(p, policy, sink)`: measures after those of the episodes. World is
 ///    Gridworld<Game>, p its Params; World::watch plays the episodes.
 template <class G>
@@ -199,6 +201,19 @@ struct Gridworld {
     s.steps = static_cast<uint16_t>(s.steps + 1);
     if (episode == Episode::goes_on && s.steps >= p.max_steps) return Episode::cut;
     return episode;
+  }
+
+  /// Costs of a joint step, [agents], of games that state them (Game::costs).
+  CUMARL_HD static void costs(const Params& p, const State& before, const double* actions,
+                              const State& after, float* out) requires requires {
+    Game::costs(p.game, before.game, actions, after.game, out);
+  }
+  {
+    double plain[kMaxAgents] = {};
+    for (int i = 0; i < kMaxAgents && i < agents(p); ++i) {
+      plain[i] = static_cast<int>(actions[i]) / p.messages;
+    }
+    Game::costs(p.game, before.game, plain, after.game, out);
   }
 
   /// Number of table indices; 0 with limited sight, or where it would exceed kMaxObservations.

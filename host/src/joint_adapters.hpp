@@ -51,6 +51,8 @@ JointEnv joint_env(const typename Env::Params& p) {
   out.agents = Env::agents(p);
   out.reward = Env::reward_bounds(p);
   if constexpr (requires { Env::action_range(p, 0); }) out.has_real = true;
+  out.has_costs = HasCosts<Env>;
+  if constexpr (requires { Env::endless(p); }) out.endless = Env::endless(p);
   for (int i = 0; i < out.agents; ++i) {
     out.actions.push_back(Env::actions(p, i));
     out.observations.push_back(Env::observations(p, i));
@@ -156,7 +158,7 @@ class JointProblemOf final : public Problem {
     Rng rng(RunKey{0, 0}, 0, Stream::reset);
     Env::reset(cell.env, state, rng);
     OutcomeNames names;
-    evaluate_run<Env>(cell.env, state, policy, RunFacts{1, 0, true}, names);
+    evaluate_joint_run<Env>(cell, state, policy, bytes, RunFacts{1, 0, true}, names);
     columns_ = std::move(names.columns);
   }
 

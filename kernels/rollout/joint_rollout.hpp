@@ -9,6 +9,7 @@
 
 #include "kernels/core/launch.hpp"
 #include "kernels/linear/joint_learner.hpp"
+#include "kernels/rollout/joint_perturbation.hpp"
 #include "kernels/rollout/rollout.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -44,10 +45,20 @@ constexpr bool plays_jointly() {
   return Env::kMaxAgents <= kMaxJointAgents;
 }
 
-/// Shows a state to the learner, in place `which`.
+/// Whether an environment states what a joint step costs its agents:
+///   costs(p, before, actions, after, out)
+/// from the states before and after it and the actions as numbers, double [agents]: the position on
+/// the grid or what Env::action_value makes of it. Writes float [agents].
+template <class Env>
+concept HasCosts = requires(const typename Env::Params& p, const typename Env::State& s,
+                            const double* actions, float* out) {
+  Env::costs(p, s, actions, s, out);
+};
+
+/// Shows a state to the learner, in place `which`; as it is perturbed at `moment`, if one is given.
 template <class Env, class Team>
 CUMARL_HD void show(const Team& team, const JointCell<Env>& cell, const typename Env::State& s,
-                    std::byte* memory, int which) {
+                    std::byte* memory, int which, const Moment* moment = nullptr) {
   const JointParams& p = cell.learner;
   auto* const raw = reinterpret_cast<float*>(memory + p.raw_at);
   uint32_t index[kMaxJointAgents] = {};
@@ -68,7 +79,16 @@ CUMARL_HD void show(const Team& team, const JointCell<Env>& cell, const typename
     }
   }
   team.sync();
+  const bool blurred = moment != nullptr && p.perturb.blurs(*moment);
+  const bool attacked = blurred && p.perturb.attacks(*moment);
+  if (blurred && !attacked) {
+    for (int i = team.rank(); i < p.agents; i += Team::size()) {
+      p.perturb.add_noise(*moment, i, p.basis[i], raw + i * p.raw_pitch);
+    }
+    team.sync();
+  }
   AnyJointOf<Team>::see(team, p, memory, index, which);
+  if (attacked) attack_observations(team, p, memory, which);
 }
 
 /// Takes a joint action.
@@ -81,6 +101,17 @@ CUMARL_HD Episode take(const JointCell<Env>& cell, typename Env::State& s,
   int numbered[kMaxJointAgents];
   for (int i = 0; i < kMaxJointAgents; ++i) numbered[i] = actions.action[i];
   return Env::step(cell.env, s, numbered, rewards, rng);
+}
+
+/// The actions as numbers, [agents].
+template <class Env>
+CUMARL_HD void action_numbers(const JointCell<Env>& cell, const JointAction& actions, double* out) {
+  for (int i = 0; i < cell.learner.agents; ++i) {
+    out[i] = cell.learner.real ? actions.value[i] : actions.action[i];
+    if constexpr (requires { Env::action_value(cell.env, i, 0); }) {
+      if (!cell.learner.real) out[i] = Env::action_value(cell.env, i, actions.action[i]);
+    }
+  }
 }
 
 /// One run in flight.
@@ -103,7 +134,11 @@ class JointLane {
     end_ = t_ + r.budget < t_ ? ~uint64_t{0} : t_ + r.budget;
     if (end_ > cell_->stop.max_steps) end_ = cell_->stop.max_steps;
     at_ = 0;
-    show<Env>(team_, *cell_, env_, memory_, at_);
+    if (cell_->learner.perturb.attacks(now()) && head().shown > 0) {
+      at_ = head().shown - 1;
+    } else {
+      look(at_);
+    }
   }
 
   /// Whether there is a step to take.
@@ -116,16 +151,16 @@ class JointLane {
     JointAction actions{};
     AnyJointOf<Team>::act(team_, p, memory_, at_, words, t_, actions);
     float reward[kMaxJointAgents] = {};
-    Rng rng(key_, t_, Stream::dynamics);
-    const Episode episode = take<Env>(*cell_, env_, actions, reward, rng);
-    show<Env>(team_, *cell_, env_, memory_, 1 - at_);
-    AnyJointOf<Team>::learn(team_, p, memory_, at_, {&actions, reward, episode, t_, key_});
+    const Episode episode = play(actions, reward);
+    const uint64_t t = t_;
     ++t_;
+    look(1 - at_);
+    AnyJointOf<Team>::learn(team_, p, memory_, at_, {&actions, reward, episode, t, key_});
     at_ = 1 - at_;
     if (episode != Episode::goes_on) {
       Rng fresh(key_, t_, Stream::reset);
       Env::reset(cell_->env, env_, fresh);
-      show<Env>(team_, *cell_, env_, memory_, at_);
+      look(at_);
     }
   }
 
@@ -139,11 +174,63 @@ class JointLane {
       status = RunStatus::out_of_steps;
     }
     const uint64_t agent = diverged >= 0 ? static_cast<uint64_t>(diverged) : 0;
-    team_.once([&] { *saved_ = StateT{env_, t_, agent, status}; });
+    const bool attacked = cell_->learner.perturb.attacks(now());
+    team_.once([&] {
+      *saved_ = StateT{env_, t_, agent, status};
+      if (attacked) reinterpret_cast<JointHead*>(memory_)->shown = at_ + 1;
+    });
     return phase_of(status);
   }
 
  private:
+  CUMARL_HD Moment now() const { return {key_, t_, false}; }
+
+  /// Shows the present state in a place, as it is perturbed at step t_.
+  CUMARL_HD void look(int place) {
+    const Moment moment = now();
+    show<Env>(team_, *cell_, env_, memory_, place, &moment);
+  }
+
+  /// Plays the joint action that was chosen for step t_; writes the rewards that are learnt from.
+  CUMARL_HD Episode play(const JointAction& chosen, float* reward) {
+    const JointParams& p = cell_->learner;
+    const Moment moment = now();
+    JointAction played = chosen;
+    if (p.perturb.replaces(moment)) {
+      replace_actions(team_, p, memory_, at_, moment, played);
+    }
+    Rng rng(key_, t_, Stream::dynamics);
+    if constexpr (HasCosts<Env>) {
+      if (p.constraint.on) return play_charged(played, reward, rng);
+    }
+    const Episode episode = take<Env>(*cell_, env_, played, reward, rng);
+    misread(reward);
+    return episode;
+  }
+
+  /// The same where costs are limited.
+  CUMARL_HD Episode play_charged(const JointAction& played, float* reward, Rng& rng) {
+    const JointParams& p = cell_->learner;
+    const typename Env::State before = env_;
+    double numbers[kMaxJointAgents] = {};
+    float cost[kMaxJointAgents] = {};
+    action_numbers<Env>(*cell_, played, numbers);
+    const Episode episode = take<Env>(*cell_, env_, played, reward, rng);
+    misread(reward);
+    Env::costs(cell_->env, before, numbers, env_, cost);
+    p.constraint.charge(team_, p.agents, cost, episode, ledger(), reward);
+    return episode;
+  }
+
+  CUMARL_HD void misread(float* reward) const {
+    const JointParams& p = cell_->learner;
+    if (p.perturb.reward == Perturbation::kPaid) return;
+    for (int i = 0; i < p.agents; ++i) reward[i] = p.perturb.misread(now(), i, reward[i]);
+  }
+
+  CUMARL_HD Constraint::Ledger& ledger() const {
+    return *reinterpret_cast<Constraint::Ledger*>(memory_ + cell_->learner.ledger_at);
+  }
   CUMARL_HD const JointHead& head() const { return *reinterpret_cast<const JointHead*>(memory_); }
 
   /// The exploration words of this step: numbers t * agents + i of the run's.
@@ -186,6 +273,10 @@ CUMARL_HD void start_joint_run(const Team& team, const Rollout& r, uint32_t slot
   }
   team.sync();
   AnyJointOf<Team>::init(team, cell.learner, memory, key);
+  if (cell.learner.constraint.on) {
+    auto& ledger = *reinterpret_cast<Constraint::Ledger*>(memory + cell.learner.ledger_at);
+    cell.learner.constraint.open(team, cell.learner.agents, ledger);
+  }
   RunState<Env> state{};
   Rng rng(key, 0, Stream::reset);
   Env::reset(cell.env, state.env, rng);
@@ -210,25 +301,23 @@ class JointPolicy {
     for (int i = 0; i < cell_.learner.agents; ++i) actions[i] = chosen.action[i];
   }
   /// See Policy::play.
-  CUMARL_HD Episode play(const typename Env::Params& p, typename Env::State& s, double* values,
+  CUMARL_HD Episode play(const typename Env::Params&, typename Env::State& s, double* values,
                          float* rewards, uint64_t t) const {
     const JointAction chosen = choose(s, t);
-    for (int i = 0; i < cell_.learner.agents; ++i) {
-      values[i] = cell_.learner.real ? chosen.value[i] : chosen.action[i];
-      if constexpr (requires { Env::action_value(p, i, 0); }) {
-        if (!cell_.learner.real) values[i] = Env::action_value(p, i, chosen.action[i]);
-      }
-    }
+    action_numbers<Env>(cell_, chosen, values);
     Rng chance = evaluation_chance(key_, t);
     return take<Env>(cell_, s, chosen, rewards, chance);
   }
-  /// The probabilities of an agent's actions in a state, [actions]. Pre: they are numbered.
+  /// The probabilities of an agent's actions in a state, [actions], without any perturbation. Pre:
+  /// they are numbered.
   CUMARL_HD void distribution(const typename Env::Params&, const typename Env::State& s, int agent,
                               double* out) const {
     show<Env>(SerialTeam{}, cell_, s, memory_, 0);
     AnyJointOf<SerialTeam>::policy(SerialTeam{}, cell_.learner, memory_, 0, agent, out);
   }
-  CUMARL_HD bool deterministic() const { return cell_.learner.greedy; }
+  CUMARL_HD bool deterministic() const {
+    return cell_.learner.greedy && !cell_.learner.perturb.unsettles();
+  }
   CUMARL_HD double discount(int) const { return cell_.learner.gamma; }
   CUMARL_HD const Evaluation& evaluation() const { return cell_.evaluation; }
   CUMARL_HD RunKey key() const { return key_; }
@@ -240,7 +329,8 @@ class JointPolicy {
  private:
   CUMARL_HD JointAction choose(const typename Env::State& s, uint64_t t) const {
     const JointParams& p = cell_.learner;
-    show<Env>(SerialTeam{}, cell_, s, memory_, 0);
+    const Moment moment{key_, t, true};
+    show<Env>(SerialTeam{}, cell_, s, memory_, 0, &moment);
     Rng rng(key_, t, Stream::evaluate);
     JointAction chosen{};
     double out[kMaxJointActions] = {};
@@ -262,6 +352,9 @@ class JointPolicy {
       }
       chosen.action[i] = a;
     }
+    if (p.perturb.replaces(moment)) {
+      replace_actions(SerialTeam{}, p, memory_, 0, moment, chosen);
+    }
     return chosen;
   }
 
@@ -269,6 +362,54 @@ class JointPolicy {
   std::byte* memory_;
   RunKey key_;
 };
+
+/// Evaluation of limited costs: what an agent's costs come to on average when the evaluated policies
+/// play `evaluation.episodes` episodes, or in an endless environment `evaluation.steps` joint steps
+/// from the state `last`; and the multipliers at the end of the run.
+template <class Env, class Sink>
+CUMARL_HD void evaluate_costs(const JointCell<Env>& cell, const typename Env::State& last,
+                              const JointPolicy<Env>& policy, std::byte* memory, Sink& sink) {
+  const JointParams& p = cell.learner;
+  constexpr uint64_t kFirstPlay = uint64_t{8} << 32;  // draws apart from those of other measures
+  constexpr uint64_t kFirstReset = uint64_t{16} << 32;
+  const uint64_t steps = policy.evaluation().steps;
+  const uint64_t episodes = policy.evaluation().episodes;
+  double total[kMaxJointAgents] = {};
+  typename Env::State s = last;
+  uint64_t ends = 0;
+  bool begins = !p.constraint.per_step;
+  for (uint64_t t = 0; p.constraint.per_step ? t < steps : ends < episodes; ++t) {
+    if (begins) {
+      Rng fresh(policy.key(), kFirstReset + ends, Stream::evaluate);
+      Env::reset(cell.env, s, fresh);
+    }
+    const typename Env::State before = s;
+    double numbers[kMaxJointAgents] = {};
+    float reward[kMaxJointAgents] = {};
+    float cost[kMaxJointAgents] = {};
+    begins = policy.play(cell.env, s, numbers, reward, kFirstPlay + t) != Episode::goes_on;
+    Env::costs(cell.env, before, numbers, s, cost);
+    for (int i = 0; i < p.agents; ++i) total[i] += static_cast<double>(cost[i]);
+    if (begins) ++ends;
+  }
+  const auto& ledger = *reinterpret_cast<const Constraint::Ledger*>(memory + p.ledger_at);
+  const auto count = static_cast<double>(p.constraint.per_step ? steps : episodes);
+  for (int i = 0; i < p.agents; ++i) {
+    sink.metric(p.constraint.per_step ? "cost_per_step" : "episode_cost", total[i] / count, i);
+  }
+  for (int i = 0; i < p.agents; ++i) sink.metric("multiplier", ledger.multiplier[i], i);
+}
+
+/// All measures of a finished run.
+template <class Env, class Sink>
+CUMARL_HD void evaluate_joint_run(const JointCell<Env>& cell, const typename Env::State& last,
+                                  const JointPolicy<Env>& policy, std::byte* memory,
+                                  const RunFacts& facts, Sink& sink) {
+  evaluate_run<Env>(cell.env, last, policy, facts, sink);
+  if constexpr (HasCosts<Env>) {
+    if (cell.learner.constraint.on) evaluate_costs<Env>(cell, last, policy, memory, sink);
+  }
+}
 
 /// Evaluates a finished run and writes its outcome row, which is zero behind the head for a run
 /// that has diverged.
@@ -290,7 +431,8 @@ CUMARL_HD void finish_joint_run(const Rollout& r, uint32_t slot) {
   write_head(state, digest(memory + p.learner_at, p.bytes - p.learner_at, state.t), out);
   OutcomeWriter sink(out + kOutcomeHead);
   const JointPolicy<Env> policy(cell, memory, {r.seed, place.run});
-  evaluate_run<Env>(cell.env, state.env, policy, RunFacts{state.t, state.last_change, false}, sink);
+  evaluate_joint_run<Env>(cell, state.env, policy, memory,
+                          RunFacts{state.t, state.last_change, false}, sink);
 }
 
 /// Advances one run by up to r.budget steps.
