@@ -444,7 +444,8 @@ void CommonSettings::evaluation_fields(FieldVisitor& v) {
   v("steps", steps, Bounds{1, 1e9}, "joint step",
     "played to evaluate a stochastic policy in an endless game");
   v("points", points, Bounds{0, 5000}, "",
-    "moments of the run at which strategies are judged (matrix games without memory); 0: none");
+    "moments of the run at which strategies are judged (matrix games without memory) or "
+    "`episodes` episodes are played (joint learners, episodic games); 0: none");
   v("measures", measures,
     "regrets, convergence, welfare, selection, transfer entropy (matrix games without memory); win "
     "shares (soccer)");

@@ -128,7 +128,14 @@ class JointProblemOf final : public Problem {
     }
     if (evaluation_.points > 0) {
       agent_in_error = kEvaluationInError;
-      throw ParameterError("points", "must be 0: joint learners are judged at the end only");
+      if (!has_learning_curve<Env>()) {
+        throw ParameterError("points",
+                             "must be 0: this environment judges joint learners at the "
+                             "end only");
+      }
+      if (evaluation_.points > stop_.max_steps) {
+        throw ParameterError("points", "must not be more than stop.max_steps");
+      }
     }
     if (evaluation_.measures) {
       agent_in_error = kEvaluationInError;
@@ -139,7 +146,9 @@ class JointProblemOf final : public Problem {
     told.warnings = warnings;
     cell.learner = joint_params(learner_, told, arena);
     agent_in_error = -1;
-    cell.scratch_at = cell.learner.bytes;
+    cell.probe_at = cell.learner.bytes;
+    cell.probe_every = evaluation_.points > 0 ? stop_.max_steps / evaluation_.points : 0;
+    cell.scratch_at = cell.probe_at + (evaluation_.points * sizeof(double) + 63) / 64 * 64;
     cell.memory_bytes = cell.scratch_at;
     if constexpr (requires { Env::scratch_bytes(host_params_); }) {
       cell.memory_bytes += (Env::scratch_bytes(host_params_) + 63) / 64 * 64;

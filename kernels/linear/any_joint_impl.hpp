@@ -92,6 +92,15 @@ CUMARL_HD void learn(const Team& team, const JointParams& p, std::byte* memory, 
 }
 
 template <class Team>
+CUMARL_HD void begin(const Team& team, const JointParams& p, std::byte* memory) {
+  dispatch(p, [&]<class L, class Real>() {
+    if constexpr (requires { L::begin(team, params<L>(p), memory); }) {
+      L::begin(team, params<L>(p), memory + p.learner_at);
+    }
+  });
+}
+
+template <class Team>
 CUMARL_HD void policy(const Team& team, const JointParams& p, std::byte* memory, int which,
                       int agent, double* out) {
   dispatch(p, [&]<class L, class Real>() {
@@ -138,6 +147,10 @@ template <class Team>
 CUMARL_HD void AnyJointOf<Team>::learn(const Team& team, const JointParams& p, std::byte* memory,
                                        int from, const JointStep& step) {
   any_joint::learn(team, p, memory, from, step);
+}
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::begin(const Team& team, const JointParams& p, std::byte* memory) {
+  any_joint::begin(team, p, memory);
 }
 template <class Team>
 CUMARL_HD void AnyJointOf<Team>::policy(const Team& team, const JointParams& p, std::byte* memory,

@@ -21,6 +21,8 @@
 ///   preferences(team, p, memory, seen, agent, out)   optional: numbers [actions], the greater the
 ///                                                better liked. Without it the logarithms of the
 ///                                                policy's probabilities, where kGreedy is false
+///   begin(team, p, memory)               optional: an evaluated episode begins; policies with a
+///                                        memory are asked once a step and agent from then on
 /// all static, host and device but for fields and make, the functions with `team` templates over
 /// it. Memory is 64-byte aligned and zero before init. What a lane writes for the others to read
 /// needs a team.sync() between; values that all lanes compute alike need none.
@@ -169,6 +171,8 @@ struct AnyJointOf {
   /// Learns from the step between the places `from` and 1 - from.
   CUMARL_HD static void learn(const Team& team, const JointParams& p, std::byte* memory, int from,
                               const JointStep& step);
+  /// An evaluated episode begins.
+  CUMARL_HD static void begin(const Team& team, const JointParams& p, std::byte* memory);
   CUMARL_HD static void policy(const Team& team, const JointParams& p, std::byte* memory, int which,
                                int agent, double* out);
   /// How well an agent likes its actions [actions]: values, or logarithms of probabilities. Pre: the

@@ -23,7 +23,9 @@ struct JointCell {
   JointParams learner;
   Stop stop;
   Evaluation evaluation;
-  uint64_t scratch_at;  ///< working memory of the evaluation, Env::scratch_bytes
+  uint64_t probe_at;     ///< double [evaluation.points]: mean returns of an episode
+  uint64_t probe_every;  ///< joint steps; 0: no probes
+  uint64_t scratch_at;   ///< working memory of the evaluation, Env::scratch_bytes
   uint64_t memory_bytes;
 };
 
@@ -114,6 +116,103 @@ CUMARL_HD void action_numbers(const JointCell<Env>& cell, const JointAction& act
   }
 }
 
+/// The evaluated policies of a run's agents, from the start of an episode on; the counterpart of
+/// Policy. Policies that remember forget when `play` ends an episode.
+template <class Env>
+class JointPolicy {
+ public:
+  /// `place`: where the learner may be shown states, see show().
+  CUMARL_HD JointPolicy(const JointCell<Env>& cell, std::byte* memory, RunKey key, int place = 0)
+      : cell_(cell), memory_(memory), key_(key), place_(place) {
+    begin();
+  }
+
+  /// The joint action in a state; `t` numbers the draws. Where actions are real they are nobody's
+  /// number: use play().
+  CUMARL_HD void act(const typename Env::Params&, const typename Env::State& s, int* actions,
+                     uint64_t t = 0) const {
+    const JointAction chosen = choose(s, t);
+    for (int i = 0; i < cell_.learner.agents; ++i) actions[i] = chosen.action[i];
+  }
+  /// See Policy::play.
+  CUMARL_HD Episode play(const typename Env::Params&, typename Env::State& s, double* values,
+                         float* rewards, uint64_t t) const {
+    const JointAction chosen = choose(s, t);
+    action_numbers<Env>(cell_, chosen, values);
+    Rng chance = evaluation_chance(key_, t);
+    const Episode episode = take<Env>(cell_, s, chosen, rewards, chance);
+    if (episode != Episode::goes_on) begin();
+    return episode;
+  }
+  /// The probabilities of an agent's actions in a state, [actions], at the start of an episode and
+  /// without any perturbation. Pre: they are numbered.
+  CUMARL_HD void distribution(const typename Env::Params&, const typename Env::State& s, int agent,
+                              double* out) const {
+    begin();
+    show<Env>(SerialTeam{}, cell_, s, memory_, place_);
+    AnyJointOf<SerialTeam>::policy(SerialTeam{}, cell_.learner, memory_, place_, agent, out);
+  }
+  CUMARL_HD bool deterministic() const {
+    return cell_.learner.greedy && !cell_.learner.perturb.unsettles();
+  }
+  CUMARL_HD double discount(int) const { return cell_.learner.gamma; }
+  CUMARL_HD const Evaluation& evaluation() const { return cell_.evaluation; }
+  CUMARL_HD RunKey key() const { return key_; }
+  CUMARL_HD uint32_t points() const { return 0; }
+  CUMARL_HD uint64_t points_every() const { return 0; }
+  CUMARL_HD std::byte* scratch() const { return memory_ + cell_.scratch_at; }
+  CUMARL_HD const double* point(uint32_t) const { return nullptr; }
+
+ private:
+  CUMARL_HD void begin() const {
+    AnyJointOf<SerialTeam>::begin(SerialTeam{}, cell_.learner, memory_);
+  }
+  CUMARL_HD JointAction choose(const typename Env::State& s, uint64_t t) const {
+    const JointParams& p = cell_.learner;
+    const Moment moment{key_, t, true};
+    show<Env>(SerialTeam{}, cell_, s, memory_, place_, &moment);
+    Rng rng(key_, t, Stream::evaluate);
+    JointAction chosen{};
+    double out[kMaxJointActions] = {};
+    for (int i = 0; i < p.agents; ++i) {
+      AnyJointOf<SerialTeam>::policy(SerialTeam{}, p, memory_, place_, i, out);
+      if (p.real) {
+        chosen.value[i] = out[0];
+        continue;
+      }
+      if (p.greedy) {
+        chosen.action[i] = top_of(out, p.actions[i]);
+        continue;
+      }
+      double left = unit_double(rng.word());
+      int a = 0;
+      for (; a + 1 < p.actions[i]; ++a) {
+        left -= out[a];
+        if (left < 0) break;
+      }
+      chosen.action[i] = a;
+    }
+    if (p.perturb.replaces(moment)) {
+      replace_actions(SerialTeam{}, p, memory_, place_, moment, chosen);
+    }
+    return chosen;
+  }
+
+  const JointCell<Env>& cell_;
+  std::byte* memory_;
+  RunKey key_;
+  int place_;
+};
+
+/// Whether a run can be evaluated on its way: it consists of episodes that evaluate_episodes plays.
+template <class Env>
+constexpr bool has_learning_curve() {
+  return !requires(const typename Env::Params& p, const typename Env::State& s,
+                   const JointPolicy<Env>& policy, const RunFacts& facts, OutcomeWriter& sink) {
+    Env::evaluate(p, s, policy, facts, sink);
+  };
+}
+
 /// One run in flight.
 template <class Env, class Team>
 class JointLane {
@@ -161,6 +260,9 @@ class JointLane {
       Rng fresh(key_, t_, Stream::reset);
       Env::reset(cell_->env, env_, fresh);
       look(at_);
+    }
+    if constexpr (has_learning_curve<Env>()) {
+      if (cell_->probe_every > 0 && t_ % cell_->probe_every == 0) probe();
     }
   }
 
@@ -233,6 +335,23 @@ class JointLane {
   }
   CUMARL_HD const JointHead& head() const { return *reinterpret_cast<const JointHead*>(memory_); }
 
+  /// Evaluates the policies of this moment.
+  CUMARL_HD void probe() {
+    const uint64_t point = t_ / cell_->probe_every - 1;
+    if (point >= cell_->evaluation.points || head().diverged >= 0) return;
+    team_.sync();
+    team_.once([&] {
+      const JointPolicy<Env> policy(*cell_, memory_, key_, 1 - at_);
+      double total[Env::kMaxAgents] = {};
+      play_episodes<Env>(cell_->env, policy, total);
+      double sum = 0;
+      for (int i = 0; i < cell_->learner.agents; ++i) sum += total[i];
+      reinterpret_cast<double*>(memory_ + cell_->probe_at)[point] =
+          sum / cell_->evaluation.episodes;
+    });
+    team_.sync();
+  }
+
   /// The exploration words of this step: numbers t * agents + i of the run's.
   CUMARL_HD void draw(uint32_t* words, int n) {
     for (int i = 0; i < n; ++i) {
@@ -286,83 +405,6 @@ CUMARL_HD void start_joint_run(const Team& team, const Rollout& r, uint32_t slot
   });
 }
 
-/// The evaluated policies of a run's agents; the counterpart of Policy.
-template <class Env>
-class JointPolicy {
- public:
-  CUMARL_HD JointPolicy(const JointCell<Env>& cell, std::byte* memory, RunKey key)
-      : cell_(cell), memory_(memory), key_(key) {}
-
-  /// The joint action in a state; `t` numbers the draws. Where actions are real they are nobody's
-  /// number: use play().
-  CUMARL_HD void act(const typename Env::Params&, const typename Env::State& s, int* actions,
-                     uint64_t t = 0) const {
-    const JointAction chosen = choose(s, t);
-    for (int i = 0; i < cell_.learner.agents; ++i) actions[i] = chosen.action[i];
-  }
-  /// See Policy::play.
-  CUMARL_HD Episode play(const typename Env::Params&, typename Env::State& s, double* values,
-                         float* rewards, uint64_t t) const {
-    const JointAction chosen = choose(s, t);
-    action_numbers<Env>(cell_, chosen, values);
-    Rng chance = evaluation_chance(key_, t);
-    return take<Env>(cell_, s, chosen, rewards, chance);
-  }
-  /// The probabilities of an agent's actions in a state, [actions], without any perturbation. Pre:
-  /// they are numbered.
-  CUMARL_HD void distribution(const typename Env::Params&, const typename Env::State& s, int agent,
-                              double* out) const {
-    show<Env>(SerialTeam{}, cell_, s, memory_, 0);
-    AnyJointOf<SerialTeam>::policy(SerialTeam{}, cell_.learner, memory_, 0, agent, out);
-  }
-  CUMARL_HD bool deterministic() const {
-    return cell_.learner.greedy && !cell_.learner.perturb.unsettles();
-  }
-  CUMARL_HD double discount(int) const { return cell_.learner.gamma; }
-  CUMARL_HD const Evaluation& evaluation() const { return cell_.evaluation; }
-  CUMARL_HD RunKey key() const { return key_; }
-  CUMARL_HD uint32_t points() const { return 0; }
-  CUMARL_HD uint64_t points_every() const { return 0; }
-  CUMARL_HD std::byte* scratch() const { return memory_ + cell_.scratch_at; }
-  CUMARL_HD const double* point(uint32_t) const { return nullptr; }
-
- private:
-  CUMARL_HD JointAction choose(const typename Env::State& s, uint64_t t) const {
-    const JointParams& p = cell_.learner;
-    const Moment moment{key_, t, true};
-    show<Env>(SerialTeam{}, cell_, s, memory_, 0, &moment);
-    Rng rng(key_, t, Stream::evaluate);
-    JointAction chosen{};
-    double out[kMaxJointActions] = {};
-    for (int i = 0; i < p.agents; ++i) {
-      AnyJointOf<SerialTeam>::policy(SerialTeam{}, p, memory_, 0, i, out);
-      if (p.real) {
-        chosen.value[i] = out[0];
-        continue;
-      }
-      if (p.greedy) {
-        chosen.action[i] = top_of(out, p.actions[i]);
-        continue;
-      }
-      double left = unit_double(rng.word());
-      int a = 0;
-      for (; a + 1 < p.actions[i]; ++a) {
-        left -= out[a];
-        if (left < 0) break;
-      }
-      chosen.action[i] = a;
-    }
-    if (p.perturb.replaces(moment)) {
-      replace_actions(SerialTeam{}, p, memory_, 0, moment, chosen);
-    }
-    return chosen;
-  }
-
-  const JointCell<Env>& cell_;
-  std::byte* memory_;
-  RunKey key_;
-};
-
 /// Evaluation of limited costs: what an agent's costs come to on average when the evaluated policies
 /// play `evaluation.episodes` episodes, or in an endless environment `evaluation.steps` joint steps
 /// from the state `last`; and the multipliers at the end of the run.
@@ -408,6 +450,11 @@ CUMARL_HD void evaluate_joint_run(const JointCell<Env>& cell, const typename Env
   evaluate_run<Env>(cell.env, last, policy, facts, sink);
   if constexpr (HasCosts<Env>) {
     if (cell.learner.constraint.on) evaluate_costs<Env>(cell, last, policy, memory, sink);
+  }
+  if (cell.probe_every == 0) return;
+  const auto* const points = reinterpret_cast<const double*>(memory + cell.probe_at);
+  for (uint32_t k = 0; k < cell.evaluation.points; ++k) {
+    sink.curve("episode_return_over_time", static_cast<int>(k), points[k]);
   }
 }
 

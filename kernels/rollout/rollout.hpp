@@ -425,12 +425,12 @@ class Policy {
   RunKey key_;
 };
 
-/// Evaluation of episodic environments: mean return and length over `evaluation.episodes`, then
-/// what the environment says of the policies themselves (judge_policies), if it does.
-template <class Env, class PolicyT, class Sink>
-CUMARL_HD void evaluate_episodes(const typename Env::Params& p, const PolicyT& policy, Sink& sink) {
+/// Adds up every agent's rewards over `evaluation.episodes` episodes in total [agents]; returns the
+/// joint steps.
+template <class Env, class PolicyT>
+CUMARL_HD uint64_t play_episodes(const typename Env::Params& p, const PolicyT& policy,
+                                 double* total) {
   const int n = Env::agents(p);
-  double total[Env::kMaxAgents] = {};
   uint64_t t = 0;
   const uint32_t episodes = policy.evaluation().episodes;
   for (uint32_t e = 0; e < episodes; ++e) {
@@ -444,6 +444,17 @@ CUMARL_HD void evaluate_episodes(const typename Env::Params& p, const PolicyT& p
       for (int i = 0; i < n; ++i) total[i] += static_cast<double>(reward[i]);
     }
   }
+  return t;
+}
+
+/// Evaluation of episodic environments: mean return and length over `evaluation.episodes`, then
+/// what the environment says of the policies themselves (judge_policies), if it does.
+template <class Env, class PolicyT, class Sink>
+CUMARL_HD void evaluate_episodes(const typename Env::Params& p, const PolicyT& policy, Sink& sink) {
+  const int n = Env::agents(p);
+  double total[Env::kMaxAgents] = {};
+  const uint64_t t = play_episodes<Env>(p, policy, total);
+  const uint32_t episodes = policy.evaluation().episodes;
   double sum = 0;
   for (int i = 0; i < n; ++i) sum += total[i];
   sink.metric("episode_return", sum / episodes);
