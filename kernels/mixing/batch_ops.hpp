@@ -63,6 +63,22 @@ struct Registers {
       __attribute__((vector_size(kBytes), may_alias));
 };
 
+/// The tree over 16 columns (vector_ops.hpp).
+template <class Real>
+CUMARL_INLINE Real tree(const typename Registers<Real>::Vector* part) {
+  if constexpr (Registers<Real>::kLanes == kColumns) {
+    return vector_ops::tree<Real>(part[0]);
+  } else {
+    constexpr int kLanes = Registers<Real>::kLanes;
+    Real level[kColumns];
+    for (int k = 0; k < kColumns; ++k) level[k] = part[k / kLanes][k % kLanes];
+    for (int m = kColumns / 2; m > 0; m /= 2) {
+      for (int k = 0; k < m; ++k) level[k] = level[2 * k] + level[2 * k + 1];
+    }
+    return level[0];
+  }
+}
+
 /// kRows rows of kVectors vectors of columns.
 template <int kRows, int kVectors, class Real>
 CUMARL_INLINE void block(const Factor<Real>& a, const Real* b, int b_pitch, int depth,
