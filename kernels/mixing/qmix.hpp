@@ -231,6 +231,24 @@ struct MonotonicMixer {
     add_weight_gradient(team, in.state, s.state_pitch, in.rows, s.state, k.dt, s.t, s.t, g);
   }
 
+  /// Where the parameters of w's second layer begin.
+  CUMARL_HD static size_t final_at(const Shape& s) {
+    return s.deep_at + batch_ops::at(s.width + 1, s.mixing);
+  }
+  /// x with the sign of y; 0 where y is 0.
+  CUMARL_HD static CUMARL_INLINE Real with_sign(Real x, Real y) {
+    return y > Real(0) ? x : (y < Real(0) ? -x : Real(0));
+  }
+  CUMARL_HD static CUMARL_INLINE Real activate(Activation act, Real x) {
+    if (act == kRelu) return x > Real(0) ? x : Real(0);
+    return elu(x);
+  }
+  /// The slope of the activation, from its value.
+  CUMARL_HD static CUMARL_INLINE Real bend(Activation act, Real h) {
+    const Real below = act == kElu ? h + Real(1) : Real(0);
+    return h > Real(0) ? Real(1) : below;
+  }
+
  private:
   /// Where things are in working memory; with one layer W and w are in t.
   struct Work {
@@ -252,9 +270,6 @@ struct MonotonicMixer {
     k.last = k.weights + s.mixing;
     k.pitch = s.deep ? s.mixing + s.units : s.t;
     return k;
-  }
-  CUMARL_HD static size_t final_at(const Shape& s) {
-    return s.deep_at + batch_ops::at(s.width + 1, s.mixing);
   }
 #if !defined(__CUDACC__)
   using In = batch_ops::Registers<Real>;
@@ -333,20 +348,6 @@ struct MonotonicMixer {
     }
   }
 #endif
-
-  /// x with the sign of y; 0 where y is 0.
-  CUMARL_HD static CUMARL_INLINE Real with_sign(Real x, Real y) {
-    return y > Real(0) ? x : (y < Real(0) ? -x : Real(0));
-  }
-  CUMARL_HD static CUMARL_INLINE Real activate(Activation act, Real x) {
-    if (act == kRelu) return x > Real(0) ? x : Real(0);
-    return elu(x);
-  }
-  /// The slope of the activation, from its value.
-  CUMARL_HD static CUMARL_INLINE Real bend(Activation act, Real h) {
-    const Real below = act == kElu ? h + Real(1) : Real(0);
-    return h > Real(0) ? Real(1) : below;
-  }
 };
 
 template <class Real>
