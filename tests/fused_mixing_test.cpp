@@ -320,12 +320,27 @@ void expect_same_bits() {
 TEST(FusedMixing, EveryTeamAndTileHasTheSameBits) { expect_same_bits<float>(); }
 TEST(FusedMixing, EveryTeamAndTileHasTheSameBitsInFloat64) { expect_same_bits<double>(); }
 
-TEST(FusedMixing, RoundedProductsHaveTheSameBitsToo) {
-  Case<float> c(kSettings[0]);
-  c.run<RoundedProducts, 1>(32);
-  const auto want = results_of(c);
-  c.run<RoundedProducts, 8>(16);
-  EXPECT_TRUE(same_bits(results_of(c), want));
+// The fragments of tensor cores, a lane of the team for a warp, against plain sums: here the emulated
+// instruction adds its terms in their order.
+TEST(FusedMixing, TensorProductsAreRoundedProducts) {
+  for (const Setting& t : kSettings) {
+    Case<float> c(t);
+    c.run<RoundedProducts, 1>(32);
+    const auto want = results_of(c);
+    c.run<StrictProducts, 1>(32);
+    EXPECT_FALSE(same_bits(results_of(c), want)) << "nothing was rounded";
+    const auto check = [&](const char* what) {
+      EXPECT_TRUE(same_bits(results_of(c), want)) << what << ", agents " << t.agents;
+    };
+    c.run<RoundedProducts, 8>(16);
+    check("rounded, 8 lanes");
+    c.run<TensorProducts, 1>(32);
+    check("one warp");
+    c.run<TensorProducts, 2>(64);
+    check("2 warps, tiles of 64");
+    c.run<TensorProducts, 16>(48);
+    check("16 warps, tiles of 48");
+  }
 }
 
 // A grid is some number of teams that take chunks in some order.
@@ -367,6 +382,22 @@ TEST(FusedMixing, GradientDoesNotDependOnTheGrid) {
       Fused::reduce(c.shape, c.rows, partials, losses, c.gradient.as<float>(), &c.loss, lane, 7);
     }
     EXPECT_TRUE(same_bits(results_of(c), want)) << teams;
+  }
+}
+
+TEST(FusedMixing, ThreadsHaveTheSameBits) {
+  using Fused = FusedMixing<float>;
+  Case<float> c({3, 12, 6, 8, 2, 0, 1000, 5, false});
+  c.run<StrictProducts, 1>(32);
+  const auto want = results_of(c);
+  for (const int threads : {1, 3}) {
+    const Block work(Fused::workspace(c.shape, c.rows) * 4);
+    c.loss = 0;
+    std::fill_n(c.gradient.as<float>(), Fused::parameters(c.shape), 0.0F);
+    launch_fused_mixing<StrictProducts>(CpuBackend(threads), c.shape, c.weights.as<float>(),
+                                        c.batch(), work.as<float>(), c.gradient.as<float>(),
+                                        &c.loss);
+    EXPECT_TRUE(same_bits(results_of(c), want)) << threads;
   }
 }
 
@@ -486,8 +517,17 @@ TEST(Tf32, ProductsStayWithinTheirBound) {
     const auto any = [&rng] { return static_cast<float>(rng()) / 2147483648.0F - 1.0F; };
     for (int k = 0; k < rows * depth; ++k) a.as<float>()[k] = any();
     for (int k = 0; k < depth * columns; ++k) b.as<float>()[k] = any();
-    RoundedProducts::product(SerialTeam{}, {a.as<float>(), depth, 1}, rows, depth, b.as<float>(),
-                             columns, columns, {nullptr, 0}, out.as<float>(), columns);
+    const Block ra(static_cast<size_t>(rows * depth) * 4),
+        rb(static_cast<size_t>(depth * columns) * 4);
+    for (int k = 0; k < rows * depth; ++k) {
+      ra.as<float>()[k] = RoundedProducts::factor(a.as<float>()[k]);
+    }
+    for (int k = 0; k < depth * columns; ++k) {
+      rb.as<float>()[k] = RoundedProducts::factor(b.as<float>()[k]);
+    }
+    RoundedProducts::product<float>(SerialTeam{}, {ra.as<float>(), depth, 1}, rows, depth,
+                                    rb.as<float>(), columns, columns, {nullptr, 0}, out.as<float>(),
+                                    columns);
     StrictProducts::product<float>(SerialTeam{}, {a.as<float>(), depth, 1}, rows, depth,
                                    b.as<float>(), columns, columns, {nullptr, 0},
                                    strict.as<float>(), columns);

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/core/launch.hpp"
 #include "kernels/mixing/qmix.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -37,18 +38,20 @@ struct MixingBatch {
 
 /// Products as batch_ops.hpp has them: strict multiply and add, the same bits for every team.
 struct StrictProducts {
+  static constexpr bool kRounds = false;
+  /// What a factor is rounded to, by whoever writes it.
   template <class Real>
-  CUMARL_HD static Real factor(Real x) {
+  CUMARL_HD static CUMARL_INLINE Real factor(Real x) {
     return x;
   }
 
   /// batch_ops::product for teams of any size, without the barrier behind it; a lane computes
   /// blocks of rows of a column. Lanes have the same entries whenever rows and columns are the same.
-  template <class Real, class Team, class Products = StrictProducts>
+  template <class Real, class Team>
   CUMARL_HD static void product(const Team& team, batch_ops::Factor<Real> a, int rows, int depth,
                                 const Real* b, int b_pitch, int columns,
                                 batch_ops::Start<Real> start, Real* out, int out_pitch) {
-    constexpr int kRows = 8;
+    constexpr int kRows = sizeof(Real) == 4 ? 8 : 4;  // what a GPU's lane has registers for
     const int blocks = (rows + kRows - 1) / kRows;
     for (int k = team.rank(); k < blocks * columns; k += Team::size()) {
       const int first = k / columns * kRows;
@@ -63,9 +66,8 @@ struct StrictProducts {
       const Real* left = a.data + batch_ops::at(first, a.row);
       const Real* right = b + n;
       for (int d = 0; d < depth; ++d, left += a.step, right += b_pitch) {
-        const Real factor = Products::factor(*right);
         for (int r = 0; r < kRows; ++r) {
-          sum[r] += Products::factor(left[batch_ops::at(r < height ? r : 0, a.row)]) * factor;
+          sum[r] += left[batch_ops::at(r < height ? r : 0, a.row)] * *right;
         }
       }
       for (int r = 0; r < height; ++r) {
@@ -83,17 +85,174 @@ CUMARL_HD inline float round_tf32(float x) {
   return std::bit_cast<float>((bits + 0x1000u) & 0xFFFFE000u);
 }
 
-/// Products of factors rounded to TF32, summed in float32: what tensor cores compute, but for the
-/// order of their sums. Of a product, |error| <= (2^-10 + 2^-22 + K 2^-23) sum of |a b| over its K
+/// Products of factors that were rounded to TF32 when they were written, summed in float32: what
+/// tensor cores compute, but for the order of their sums. Of a product, |error| <= (2^-10 + 2^-22 + K 2^-23) sum of |a b| over its K
 /// terms: 2^-11 for each factor, and one rounding of float32 a term.
-struct RoundedProducts {
-  CUMARL_HD static float factor(float x) { return round_tf32(x); }
+struct RoundedProducts : StrictProducts {
+  static constexpr bool kRounds = true;
+  CUMARL_HD static CUMARL_INLINE float factor(float x) { return round_tf32(x); }
+};
+
+/// The products of RoundedProducts by tensor cores: a warp computes tiles of 16 x 8 entries by
+/// mma.m16n8k8, which adds 8 terms at a time in an order of its own, so that results agree with
+/// RoundedProducts within the bound there, not to the bit. They are the same in every run. On a CPU
+/// one lane does the work of a warp, with the same tiles and fragments; GPUs before compute
+/// capability 8.0, which have no such instruction, compute the strict products of rounded factors.
+struct TensorProducts {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  static constexpr int kHeld = 1;  ///< lanes of a warp whose fragments the calling lane holds
+  static constexpr int kWarp = 32;
+#else
+  static constexpr int kHeld = 32;
+  static constexpr int kWarp = 1;
+#endif
+  static constexpr bool kRounds = true;
+
+  CUMARL_HD static CUMARL_INLINE float factor(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    uint32_t bits;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+    return std::bit_cast<float>(bits);
+#else
+    return round_tf32(x);
+#endif
+  }
+
+  /// Pre: columns is a multiple of 16; on a GPU the team consists of whole warps. No barrier behind;
+  /// lanes have the same entries whenever rows and columns are the same.
   template <class Team>
   CUMARL_HD static void product(const Team& team, batch_ops::Factor<float> a, int rows, int depth,
                                 const float* b, int b_pitch, int columns,
                                 batch_ops::Start<float> start, float* out, int out_pitch) {
-    StrictProducts::product<float, Team, RoundedProducts>(team, a, rows, depth, b, b_pitch, columns,
-                                                          start, out, out_pitch);
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+    StrictProducts::product(team, a, rows, depth, b, b_pitch, columns, start, out, out_pitch);
+#else
+    static_assert(Team::size() % kWarp == 0);
+    const int warps = Team::size() / kWarp;
+    const int whole = depth % 8 == 0 ? rows / 32 * 32 : 0;
+    if (whole / 32 * (columns / 16) < warps) {
+      tiles<1, 1, false>(team, a, rows, depth, b, b_pitch, columns, start, out, out_pitch);
+      return;
+    }
+    tiles<2, 2, true>(team, a, whole, depth, b, b_pitch, columns, start, out, out_pitch);
+    if (whole == rows) return;
+    a.data += batch_ops::at(whole, a.row);
+    if (start.data != nullptr) start.data += batch_ops::at(whole, start.pitch);
+    tiles<1, 1, false>(team, a, rows - whole, depth, b, b_pitch, columns, start,
+                       out + batch_ops::at(whole, out_pitch), out_pitch);
+#endif
+  }
+
+ private:
+  /// Blocks of kM x kN tiles, one after another by each warp. kWhole: nothing hangs over.
+  /// Source of the fragments' places: PTX ISA 8.0, section 9.7.13.4.5 (m16n8k8, .tf32).
+  template <int kM, int kN, bool kWhole, class Team>
+  CUMARL_HD static void tiles(const Team& team, batch_ops::Factor<float> a, int rows, int depth,
+                              const float* b, int b_pitch, int columns,
+                              batch_ops::Start<float> start, float* out, int out_pitch) {
+    const int high = (rows + 16 * kM - 1) / (16 * kM);
+    const int blocks = high * (columns / (8 * kN));
+    for (int k = team.rank() / kWarp; k < blocks; k += Team::size() / kWarp) {
+      const int m = k % high * 16 * kM;
+      const int n = k / high * 8 * kN;
+      float sum[kM][kN][kHeld][4];
+      for (int i = 0; i < kM; ++i) {
+        for (int j = 0; j < kN; ++j) {
+          for_fragment(team, [&](int held, int group, int four) {
+            for (int c = 0; c < 4; ++c) {
+              const int row = m + 16 * i + group + c / 2 * 8;
+              const int column = n + 8 * j + 2 * four + c % 2;
+              sum[i][j][held][c] =
+                  start.data != nullptr && (kWhole || row < rows)
+                      ? start.data[batch_ops::at(row, start.pitch) + static_cast<size_t>(column)]
+                      : 0.0F;
+            }
+          });
+        }
+      }
+#if defined(__CUDA_ARCH__)
+#pragma unroll(kWhole ? 4 : 1)  // loads of the next steps under way
+#endif
+      for (int d = 0; d < depth; d += 8) {
+        uint32_t left[kM][kHeld][4];
+        uint32_t right[kN][kHeld][2];
+        for_fragment(team, [&](int held, int group, int four) {
+          for (int j = 0; j < kN; ++j) {
+            for (int c = 0; c < 2; ++c) {
+              const int inner = d + four + 4 * c;
+              right[j][held][c] =
+                  kWhole || inner < depth
+                      ? std::bit_cast<uint32_t>(b[batch_ops::at(inner, b_pitch) +
+                                                  static_cast<size_t>(n + 8 * j + group)])
+                      : 0u;
+            }
+          }
+          for (int i = 0; i < kM; ++i) {
+            for (int c = 0; c < 4; ++c) {
+              const int row = m + 16 * i + group + c % 2 * 8;
+              const int inner = d + four + c / 2 * 4;
+              left[i][held][c] =
+                  kWhole || (row < rows && inner < depth)
+                      ? std::bit_cast<uint32_t>(
+                            a.data[batch_ops::at(row, a.row) + batch_ops::at(inner, a.step)])
+                      : 0u;
+            }
+          }
+        });
+        for (int i = 0; i < kM; ++i) {
+          for (int j = 0; j < kN; ++j) multiply_add(left[i], right[j], sum[i][j]);
+        }
+      }
+      for (int i = 0; i < kM; ++i) {
+        for (int j = 0; j < kN; ++j) {
+          for_fragment(team, [&](int held, int group, int four) {
+            for (int c = 0; c < 4; ++c) {
+              const int row = m + 16 * i + group + c / 2 * 8;
+              const int column = n + 8 * j + 2 * four + c % 2;
+              if (kWhole || row < rows) {
+                out[batch_ops::at(row, out_pitch) + static_cast<size_t>(column)] =
+                    sum[i][j][held][c];
+              }
+            }
+          });
+        }
+      }
+    }
+  }
+
+  /// Calls f(held, group, four) for the lanes 4 * group + four of a warp whose fragments the calling
+  /// lane holds.
+  template <class Team, class F>
+  CUMARL_HD static CUMARL_INLINE void for_fragment(const Team& team, F f) {
+    if constexpr (kHeld == 1) {
+      f(0, team.rank() % 32 / 4, team.rank() % 4);
+    } else {
+      for (int lane = 0; lane < kHeld; ++lane) f(lane, lane / 4, lane % 4);
+    }
+  }
+
+  /// sum += left right for a tile.
+  CUMARL_HD static CUMARL_INLINE void multiply_add(const uint32_t (&left)[kHeld][4],
+                                                   const uint32_t (&right)[kHeld][2],
+                                                   float (&sum)[kHeld][4]) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(sum[0][0]), "+f"(sum[0][1]), "+f"(sum[0][2]), "+f"(sum[0][3])
+        : "r"(left[0][0]), "r"(left[0][1]), "r"(left[0][2]), "r"(left[0][3]), "r"(right[0][0]),
+          "r"(right[0][1]));
+#else
+    // matrices of the tile, from the registers that the instruction takes them from
+    for (int row = 0; row < 16; ++row) {
+      for (int column = 0; column < 8; ++column) {
+        float& entry = sum[row % 8 * 4 + column / 2][row / 8 * 2 + column % 2];
+        for (int k = 0; k < 8; ++k) {
+          entry += std::bit_cast<float>(left[row % 8 * 4 + k % 4][row / 8 + k / 4 * 2]) *
+                   std::bit_cast<float>(right[column * 4 + k % 4][k / 4]);
+        }
+      }
+    }
+#endif
   }
 };
 
@@ -119,25 +278,31 @@ struct FusedMixing {
   /// Numbers of a chunk's gradient, of the prepared weights, and of a team's scratch for tiles of
   /// `tile` rows.
   CUMARL_HD static size_t parameters(const Shape& s) { return Mix::parameters(s); }
-  CUMARL_HD static size_t prepared(const Shape& s) { return Mix::prepared(s); }
+  CUMARL_HD static size_t prepared(const Shape& s) {
+    return Mix::prepared(s) + (Products::kRounds ? parameters(s) : 0);
+  }
   template <class Team>
   CUMARL_HD static size_t scratch(const Shape& s, int tile) {
     const Places p = places<Team>(s, tile);
     return p.end;
   }
 
-  /// Transposes the second layers for `chunk`. Entry k of `prepared(s)` for k = first, first +
+  /// Transposes the second layers for `chunk`, rounds all. Entry k of `prepared(s)` for k = first, first +
   /// stride, ...; any number of lanes may share it.
   CUMARL_HD static void prepare(const Shape& s, const Real* w, Real* out, uint64_t first,
                                 uint64_t stride) {
     const auto hidden = static_cast<uint64_t>(s.hidden);
     const Real* const last = w + Mix::final_at(s);
     for (uint64_t k = first; k < prepared(s); k += stride) {
+      if (k >= Mix::prepared(s)) {
+        out[k] = Products::factor(w[k - Mix::prepared(s)]);
+        continue;
+      }
       const auto n = static_cast<int>(k / hidden);
       const auto m = static_cast<int>(k % hidden);
       const Real* const from = n < s.mixing ? w + s.deep_at + batch_ops::at(m, s.mixing) + n
                                             : last + batch_ops::at(m, s.units) + (n - s.mixing);
-      out[k] = m < s.width ? *from : Real(0);
+      out[k] = m < s.width ? Products::factor(*from) : Real(0);
     }
   }
 
@@ -159,7 +324,7 @@ struct FusedMixing {
     for (int64_t row = begin; row < end; row += tile) {
       const int rows = end - row < tile ? static_cast<int>(end - row) : tile;
       if (!gather(team, s, in, row, rows, k)) continue;
-      values(team, s, w, rows, k);
+      values(team, s, w, transposed, rows, k);
       sum = judge(team, in, row, rows, k, sum);
       if constexpr (kTuned<Team>) {
         const MixRows<Real> here{rows, k.state, k.q, nullptr};
@@ -181,8 +346,13 @@ struct FusedMixing {
   /// in the binary tree over kChunks leaves of which those behind `count` are 0.
   CUMARL_HD static Real reduced(const Real* parts, size_t pitch, int count) {
     constexpr int kGroup = 16;
-    Real group[kChunks / kGroup];
-    for (int g = 0; g < kChunks / kGroup; ++g) {
+    static_assert(kChunks == 8 * kGroup);
+    Real one = 0, two = 0, four = 0;  // groups that wait for their neighbours
+    Real sum = 0;
+#if defined(__CUDA_ARCH__)
+#pragma unroll 1
+#endif
+    for (int g = 0; g < 8; ++g) {
       Real leaf[kGroup];
       for (int j = 0; j < kGroup; ++j) {
         const int c = g * kGroup + j;
@@ -191,12 +361,24 @@ struct FusedMixing {
       for (int m = 1; m < kGroup; m *= 2) {
         for (int j = 0; j < kGroup; j += 2 * m) leaf[j] += leaf[j + m];
       }
-      group[g] = leaf[0];
+      sum = leaf[0];
+      if ((g & 1) == 0) {
+        one = sum;
+        continue;
+      }
+      sum = one + sum;
+      if ((g & 2) == 0) {
+        two = sum;
+        continue;
+      }
+      sum = two + sum;
+      if ((g & 4) == 0) {
+        four = sum;
+      } else {
+        sum = four + sum;
+      }
     }
-    for (int m = 1; m < kChunks / kGroup; m *= 2) {
-      for (int g = 0; g < kChunks / kGroup; g += 2 * m) group[g] += group[g + m];
-    }
-    return group[0];
+    return sum;
   }
 
   /// gradient [parameters] and *loss of the whole batch from partials [chunks][parameters] and
@@ -346,8 +528,9 @@ struct FusedMixing {
     const Real* const state = in.state + row * s.state_pitch;
     for_entries(team, rows, s.state_pitch, [&](int r, int n) {
       k.state[batch_ops::at(r, k.state_pitch) + static_cast<size_t>(n)] =
-          k.share[r] != Real(0) ? state[batch_ops::at(r, s.state_pitch) + static_cast<size_t>(n)]
-                                : Real(0);
+          k.share[r] != Real(0)
+              ? Products::factor(state[batch_ops::at(r, s.state_pitch) + static_cast<size_t>(n)])
+              : Real(0);
     });
     for_entries(team, rows, kColumns, [&](int r, int n) {
       k.q[r * kColumns + n] =
@@ -359,28 +542,32 @@ struct FusedMixing {
 
   /// The tile's joint values, into k.total; the barrier behind is the caller's.
   template <class Team>
-  CUMARL_HD static void values(const Team& team, const Shape& s, const Real* w, int rows, Work k) {
+  CUMARL_HD static void values(const Team& team, const Shape& s, const Real* w,
+                               const Real* transposed, int rows, Work k) {
     if constexpr (kTuned<Team>) {
       Mix::forward(team, s, w, MixRows<Real>{rows, k.state, k.q, nullptr}, k.work, k.total);
     } else {
       split(s, k);
-      multiply(team, {k.state, k.state_pitch, 1}, rows, s.state, w, s.t, s.t, {nullptr, 0}, k.t,
-               k.wide);
+      const Real* const factors = Products::kRounds ? transposed + Mix::prepared(s) : w;
+      multiply(team, {k.state, k.state_pitch, 1}, rows, s.state, factors, s.t, s.t, {nullptr, 0},
+               k.t, k.wide);
       team.sync();
       for_entries(team, rows, s.units, [&](int r, int e) {
-        rectify_entry(k.t[batch_ops::at(r, k.wide) + static_cast<size_t>(s.v_at + e)]);
+        Real& x = k.t[batch_ops::at(r, k.wide) + static_cast<size_t>(s.v_at + e)];
+        x = x > Real(0) ? x : Real(0);
       });
       if (s.deep) {
         for_entries(team, rows, 2 * s.hidden, [&](int r, int n) {
-          rectify_entry(k.t[batch_ops::at(r, k.wide) + static_cast<size_t>(n)]);
+          Real& x = k.t[batch_ops::at(r, k.wide) + static_cast<size_t>(n)];
+          x = x > Real(0) ? Products::factor(x) : Real(0);
         });
         team.sync();
         const Real* const a = w + s.deep_at;
-        multiply(team, {k.t, k.wide, 1}, rows, s.width, a, s.mixing, s.mixing,
+        multiply(team, {k.t, k.wide, 1}, rows, s.width, factors + s.deep_at, s.mixing, s.mixing,
                  {a + batch_ops::at(s.width, s.mixing), 0}, k.weights, k.made);
         const Real* const b = w + Mix::final_at(s);
-        multiply(team, {k.t + s.w_at, k.wide, 1}, rows, s.width, b, s.units, s.units,
-                 {b + batch_ops::at(s.width, s.units), 0}, k.last, k.made);
+        multiply(team, {k.t + s.w_at, k.wide, 1}, rows, s.width, factors + Mix::final_at(s),
+                 s.units, s.units, {b + batch_ops::at(s.width, s.units), 0}, k.last, k.made);
       }
       team.sync();
       for_entries(team, rows, s.units, [&](int r, int e) {
@@ -445,9 +632,10 @@ struct FusedMixing {
       const Real hidden = k.t[batch_ops::at(r, k.wide) + static_cast<size_t>(s.v_at + e)];
       Real* const dt = k.dt + batch_ops::at(r, k.wide);
       k.dpre[batch_ops::at(r, k.units) + static_cast<size_t>(e)] = d;
-      dt[s.b_at + e] = d;
-      dt[s.v_at + e] = hidden > Real(0) ? error * v[e] : Real(0);
-      k.dlast[batch_ops::at(r, k.made) + static_cast<size_t>(e)] = Mix::with_sign(error * h, last);
+      dt[s.b_at + e] = Products::factor(d);
+      dt[s.v_at + e] = hidden > Real(0) ? Products::factor(error * v[e]) : Real(0);
+      k.dlast[batch_ops::at(r, k.made) + static_cast<size_t>(e)] =
+          Products::factor(Mix::with_sign(error * h, last));
     });
     for (int e = team.rank(); e <= s.units; e += Team::size()) {
       Real sum = dv[e];
@@ -466,7 +654,9 @@ struct FusedMixing {
       in.dq[(row + r) * kColumns + i] = slope;
       const Real scale = k.q[r * kColumns + i];
       Real* const dmade = k.dweights + batch_ops::at(r, k.made) + i * s.units;
-      for (int e = 0; e < s.units; ++e) dmade[e] = Mix::with_sign(scale * d[e], made[e]);
+      for (int e = 0; e < s.units; ++e) {
+        dmade[e] = Products::factor(Mix::with_sign(scale * d[e], made[e]));
+      }
     });
     team.sync();
     if (s.deep) {
@@ -486,7 +676,7 @@ struct FusedMixing {
       team.sync();
       for_entries(team, rows, 2 * s.hidden, [&](int r, int n) {
         const size_t at = batch_ops::at(r, k.wide) + static_cast<size_t>(n);
-        if (!(k.t[at] > Real(0))) k.dt[at] = Real(0);
+        k.dt[at] = k.t[at] > Real(0) ? Products::factor(k.dt[at]) : Real(0);
       });
       team.sync();
     }
@@ -519,8 +709,6 @@ struct FusedMixing {
     }
   }
 
-  CUMARL_HD static void rectify_entry(Real& x) { x = x > Real(0) ? x : Real(0); }
-
   /// sum_columns of vector_ops.hpp by the calling lane alone.
   template <class F>
   CUMARL_HD static Real tree(int n, F f) {
@@ -534,5 +722,75 @@ struct FusedMixing {
     return part[0];
   }
 };
+
+/// The three steps of a batch as a launch calls them (launch.hpp, launch.cuh).
+template <class Real, class Products>
+struct MixingSteps {
+  using Fused = FusedMixing<Real, Products>;
+  typename Fused::Shape shape;
+  const Real* weights;
+  MixingBatch<Real> batch;
+  int tile;
+  Real* work;  ///< [Fused::workspace(shape, batch.rows)]
+  Real* gradient;
+  Real* loss;
+
+  /// Item k of `lanes`.
+  struct Prepare;
+  struct Reduce;
+  /// A chunk by a team; scratch of scratch_bytes.
+  struct Chunk;
+};
+
+template <class Real, class Products>
+struct MixingSteps<Real, Products>::Prepare {
+  MixingSteps all;
+  uint64_t lanes;
+  CUMARL_HD void operator()(uint64_t k) const {
+    Fused::prepare(all.shape, all.weights, all.work, k, lanes);
+  }
+};
+
+template <class Real, class Products>
+struct MixingSteps<Real, Products>::Chunk {
+  MixingSteps all;
+  template <class Team>
+  CUMARL_HD void operator()(const Team& team, uint64_t c, std::byte* scratch) const {
+    const int64_t rows = all.batch.rows;
+    Fused::chunk(team, all.shape, all.weights, all.work, all.batch, static_cast<int>(c), all.tile,
+                 reinterpret_cast<Real*>(scratch),
+                 Fused::partials_of(all.shape, all.work) + c * Fused::parameters(all.shape),
+                 Fused::losses_of(all.shape, rows, all.work) + c);
+  }
+};
+
+template <class Real, class Products>
+struct MixingSteps<Real, Products>::Reduce {
+  MixingSteps all;
+  uint64_t lanes;
+  CUMARL_HD void operator()(uint64_t k) const {
+    const int64_t rows = all.batch.rows;
+    Fused::reduce(all.shape, rows, Fused::partials_of(all.shape, all.work),
+                  Fused::losses_of(all.shape, rows, all.work), all.gradient, all.loss, k, lanes);
+  }
+};
+
+/// FusedMixing on the backend's threads: gradient [parameters] and *loss are written.
+/// Pre: in.rows > 0; work has room for workspace(shape, in.rows) numbers.
+template <class Products, class Real>
+void launch_fused_mixing(const CpuBackend& backend,
+                         const typename MonotonicMixer<Real>::Shape& shape, const Real* weights,
+                         const MixingBatch<Real>& in, Real* work, Real* gradient, Real* loss) {
+  using Steps = MixingSteps<Real, Products>;
+  using Fused = typename Steps::Fused;
+  constexpr int kTile = 32;
+  const Steps all{shape, weights, in, kTile, work, gradient, loss};
+  const auto threads = static_cast<uint64_t>(backend.threads());
+  launch(backend, threads, typename Steps::Prepare{all, threads});
+  launch_teams(backend, static_cast<uint64_t>(Fused::chunks(in.rows)),
+               Fused::template scratch<SerialTeam>(shape, kTile) * sizeof(Real),
+               typename Steps::Chunk{all});
+  launch(backend, threads, typename Steps::Reduce{all, threads});
+}
 
 }  // namespace cumarl::inline CUMARL_VARIANT
