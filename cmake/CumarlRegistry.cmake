@@ -138,6 +138,15 @@ template struct cumarl::${VARIANT}::AnyJointOf<cumarl::${VARIANT}::SerialTeam>;
     set_source_files_properties(${unit} PROPERTIES COMPILE_OPTIONS
       "${CUMARL_FLAGS_${VARIANT}};-DCUMARL_VARIANT=${VARIANT};${CUMARL_KERNEL_FLAGS}")
     target_sources(${target} PRIVATE ${unit})
+    set(unit ${gen}/any_batched_${VARIANT}.cpp)
+    file(CONFIGURE OUTPUT ${unit} CONTENT
+"// Generated: do not edit.
+#include \"kernels/batched/any_batched_impl.hpp\"
+template struct cumarl::${VARIANT}::AnyBatchedOf<0>;
+")
+    set_source_files_properties(${unit} PROPERTIES COMPILE_OPTIONS
+      "${CUMARL_FLAGS_${VARIANT}};-DCUMARL_VARIANT=${VARIANT};${CUMARL_KERNEL_FLAGS}")
+    target_sources(${target} PRIVATE ${unit})
     set(unit ${gen}/any_learner_${VARIANT}.cpp)
     file(CONFIGURE OUTPUT ${unit} CONTENT
 "// Generated: do not edit.
@@ -220,7 +229,8 @@ using Learner${any} = AnyLearner;
     string(APPEND CUDA_KERNEL_CASES
       "    case ${any}: return cuda_kernels<${ENV_TYPE}, Learner${any}>(shape, ShapeList<>{});\n")
     if(joint_count GREATER 0)
-      string(APPEND CPU_KERNEL_CASES "    case ${joint_loops}: return cpu_joint_kernels<${ENV_TYPE}>();\n")
+      string(APPEND CPU_KERNEL_CASES
+        "    case ${joint_loops}: return shape == kLanesShape ? cpu_batched_kernels<${ENV_TYPE}>() : cpu_joint_kernels<${ENV_TYPE}>();\n")
       string(APPEND CUDA_KERNEL_CASES
         "    case ${joint_loops}: return cuda_joint_kernels<${ENV_TYPE}>();\n")
       string(APPEND PAIR_MODELS

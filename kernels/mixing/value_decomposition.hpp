@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/batched/settings.hpp"
 #include "kernels/linear/joint_learner.hpp"
 #include "kernels/linear/optimizer.hpp"
 #include "kernels/mixing/mixer.hpp"
@@ -26,8 +27,9 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// Source: the mixer's; van Hasselt, Guez, Silver, "Deep Reinforcement Learning with Double
 /// Q-learning", AAAI 2016. Deviation: no recurrence: utilities see the present features only;
 /// sampling with replacement; one environment a run.
-template <class Real, template <class> class Mixer>
+template <class RealT, template <class> class Mixer>
 struct ValueDecomposition {
+  using Real = RealT;
   using Mix = Mixer<Real>;
   using Agents = Utilities<Real>;
   using Memory = Replay<Real>;
@@ -36,7 +38,7 @@ struct ValueDecomposition {
   static constexpr bool kGreedy = true;
   static constexpr int kSteps = 32;           ///< of a chunk
   static constexpr int kPlaces = 2 * kSteps;  ///< with what follows them
-  static constexpr int kMaxBatch = 1024;
+  static constexpr int kMaxBatch = 1024;  ///< with one lane
   static constexpr bool kConstrains = requires { &Mix::template constrain<SerialTeam>; };
 
   struct Config : JointConfig {
@@ -54,6 +56,7 @@ struct ValueDecomposition {
     double target_rate = 0.0;
     bool double_q = true;
     Choice reward{0};
+    BatchedSettings batched;
 
     Config() {
       exploration.schedule.value = Exploration::kLinear;
@@ -69,9 +72,9 @@ struct ValueDecomposition {
     c.utility.fields(v);
     c.mixer.fields(v);
     c.optimizer.fields(v);
-    v("batch", c.batch, Bounds{1, kMaxBatch}, "episodes", "learned from in an update");
+    v("batch", c.batch, Bounds{1, 1e6}, "episodes", "learned from in an update");
     v("every", c.every, Bounds{1, 1e6}, "episodes", "kept between two updates");
-    v("replay.slots", c.slots, Bounds{1, 1e6}, "episodes", "that are kept, the newest ones");
+    v("replay.slots", c.slots, Bounds{1, 1e9}, "episodes", "that are kept, the newest ones");
     v("replay.steps", c.steps, Bounds{1, 1e5}, "joint step",
       "of a kept episode at most, longer ones are kept in pieces; 1: single transitions");
     v("target.every", c.target_every, Bounds{1, 1e9}, "updates",
@@ -81,6 +84,7 @@ struct ValueDecomposition {
     v("double_q", c.double_q, "next actions by the utilities, not by their targets");
     v.choice("reward", c.reward, {"sum", "mean"},
              "of the agents' rewards, which all of them learn");
+    c.batched.fields(v);
     c.JointConfig::fields(v);
   }
 
@@ -114,7 +118,11 @@ struct ValueDecomposition {
     if (p.exploration.kind != Exploration::kEpsilonGreedy) {
       throw ParameterError("exploration.kind", "must be \"epsilon_greedy\" for this learner");
     }
-    if (static_cast<double>(c.slots + 1) * (c.steps + 1) > 1e9) {
+    if (c.batch > kMaxBatch) {
+      throw ParameterError("batch", "must be at most " + std::to_string(kMaxBatch) +
+                                        " with one lane; many lanes take up to 1e6");
+    }
+    if ((static_cast<double>(c.slots) + 1) * (c.steps + 1) > 1e9) {
       throw ParameterError("replay.slots", "times replay.steps must stay below 1e9");
     }
     p.alpha = static_cast<Real>(c.alpha);
