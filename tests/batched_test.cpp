@@ -92,16 +92,16 @@ struct Lanes {
     typename Stages::Rows w;
     Stages::working(own(), Stages::kTile, scratch.data(), &w);
     for (int part = 0; part < s.parts; ++part) {
-      Real* const g = Stages::partial(run(), part);
-      fill(team, g, Real(0), static_cast<int>(own().size));
       for (int tile = Stages::first_tile(part); tile < Stages::last_tile(run(), part); ++tile) {
         for (int r = 0; r < Stages::kTile; ++r) {
           Stages::gather(team, run(), w, tile * Stages::kTile + r, r);
         }
         for (int i = 0; i < p.agents; ++i) Stages::forward(team, run(), w, i, 0, Stages::kTile);
         for (int r = 0; r < Stages::kTile; ++r) Stages::select(run(), w, r);
-        Stages::mix(team, run(), w, 0, g);
-        for (int i = 0; i < p.agents; ++i) Stages::backward(team, run(), w, i, 0, g);
+        Stages::mix(team, run(), w, 0);
+        for (int i = 0; i < p.agents; ++i) Stages::backward(team, run(), w, i, 0);
+        Stages::collect(team, run(), w, 0, part, tile == Stages::first_tile(part), 0,
+                        static_cast<int>(own().size));
       }
     }
     for (int b = 0; b < s.blocks; ++b) {
@@ -327,14 +327,6 @@ struct EmulatedLauncher : SerialLauncher {
   }
 };
 
-template <class L>
-LaunchSizes sizes_of(const Lanes<L>& lanes) {
-  const auto whole = [](int n) { return static_cast<uint64_t>(n); };
-  return {whole(lanes.s.lanes),       whole(lanes.s.batch),  whole(lanes.s.parts),
-          whole(lanes.s.blocks),      whole(lanes.p.agents), whole(lanes.own().utility.networks),
-          lanes.own().size / kColumns};
-}
-
 /// Updates by launches leave the same weights, targets and moments as tile after tile.
 template <class L, class Launcher>
 void check_launches(const typename L::Config& config, int updates) {
@@ -346,7 +338,7 @@ void check_launches(const typename L::Config& config, int updates) {
   Launcher on;
   for (int update = 0; update < updates; ++update) {
     tiles.update();
-    launch_update<L>(on, sizes_of(launched), launched.run(), w);
+    launch_update<L>(on, launch_sizes<L>(launched.p, launched.s), launched.run(), w);
   }
   // up to what `prepare` has made
   EXPECT_EQ(std::memcmp(tiles.learner() + tiles.own().weights,

@@ -94,14 +94,14 @@ void AnyBatchedOf<N>::part(const BatchedRun& run, int part, std::byte* scratch) 
     const auto& p = S::params(run);
     typename S::Rows rows;
     S::working(p, S::kTile, scratch, &rows);
-    auto* const g = S::partial(run, part);
-    fill(team, g, typename S::Real(0), static_cast<int>(p.size));
     for (int tile = S::first_tile(part); tile < S::last_tile(run, part); ++tile) {
       for (int r = 0; r < S::kTile; ++r) S::gather(team, run, rows, tile * S::kTile + r, r);
       for (int i = 0; i < p.agents; ++i) S::forward(team, run, rows, i, 0, S::kTile);
       for (int r = 0; r < S::kTile; ++r) S::select(run, rows, r);
-      S::mix(team, run, rows, 0, g);
-      for (int i = 0; i < p.agents; ++i) S::backward(team, run, rows, i, 0, g);
+      S::mix(team, run, rows, 0);
+      for (int i = 0; i < p.agents; ++i) S::backward(team, run, rows, i, 0);
+      S::collect(team, run, rows, 0, part, tile == S::first_tile(part), 0,
+                 static_cast<int>(p.size));
     }
   });
 }

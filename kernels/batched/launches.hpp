@@ -103,21 +103,13 @@ struct Select : Launch<L> {
   }
 };
 
-/// Begins a part of the gradient.
+/// Begins the gradient of a tile.
 template <class L>
 struct Mixing : Launch<L> {
   BatchRows<typename L::Real> w;
   template <class Team>
   CUMARL_HD void operator()(const Team& team, uint64_t i) const {
-    using Stages = BatchedStages<L>;
-    if (this->over()) return;
-    const auto part = static_cast<int>(i);
-    auto* const g = Stages::partial(this->run, part);
-    fill(team, g, typename L::Real(0), static_cast<int>(Stages::params(this->run).size));
-    team.sync();
-    for (int tile = Stages::first_tile(part); tile < Stages::last_tile(this->run, part); ++tile) {
-      Stages::mix(team, this->run, w, tile, g);
-    }
+    if (!this->over()) BatchedStages<L>::mix(team, this->run, w, static_cast<int>(i));
   }
 };
 
@@ -127,17 +119,32 @@ struct Backward : Launch<L> {
   BatchRows<typename L::Real> w;
   template <class Team>
   CUMARL_HD void operator()(const Team& team, uint64_t i) const {
-    using Stages = BatchedStages<L>;
     if (this->over()) return;
-    const auto& p = Stages::params(this->run);
+    const auto& p = BatchedStages<L>::params(this->run);
     const auto networks = static_cast<uint64_t>(p.utility.networks);
-    const auto part = static_cast<int>(i / networks);
+    const auto tile = static_cast<int>(i / networks);
     const auto network = static_cast<int>(i % networks);
     const int last = networks == 1 ? p.agents : network + 1;
-    for (int tile = Stages::first_tile(part); tile < Stages::last_tile(this->run, part); ++tile) {
-      for (int agent = network; agent < last; ++agent) {
-        Stages::backward(team, this->run, w, agent, tile, Stages::partial(this->run, part));
-      }
+    for (int agent = network; agent < last; ++agent) {
+      BatchedStages<L>::backward(team, this->run, w, agent, tile);
+    }
+  }
+};
+
+/// 16 parameters of a part's gradient.
+template <class L>
+struct Collect : Launch<L> {
+  BatchRows<typename L::Real> w;
+  template <class Team>
+  CUMARL_HD void operator()(const Team& team, uint64_t i) const {
+    using Stages = BatchedStages<L>;
+    if (this->over()) return;
+    const auto parts = static_cast<uint64_t>(this->run.s->parts);
+    const auto part = static_cast<int>(i % parts);
+    const uint64_t first = i / parts * kColumns;
+    const int begin = Stages::first_tile(part);
+    for (int tile = begin; tile < Stages::last_tile(this->run, part); ++tile) {
+      Stages::collect(team, this->run, w, tile, part, tile == begin, first, kColumns);
     }
   }
 };
@@ -180,8 +187,18 @@ struct EndUpdate : Launch<L> {
 
 /// Numbers that launches are sized by; all on the host.
 struct LaunchSizes {
-  uint64_t lanes, batch, parts, blocks, agents, networks, columns;  ///< columns: of 16 parameters
+  uint64_t lanes, batch, tiles, parts, blocks, agents, networks,
+      columns;  ///< columns: of 16 parameters
 };
+
+template <class L>
+LaunchSizes launch_sizes(const JointParams& p, const BatchedShape& s) {
+  const auto whole = [](int n) { return static_cast<uint64_t>(n); };
+  const auto& own = *reinterpret_cast<const typename L::Params*>(p.learner);
+  return {
+      whole(s.lanes),  whole(s.batch),  whole(s.batch / BatchedShape::kTile), whole(s.parts),
+      whole(s.blocks), whole(p.agents), whole(own.utility.networks),          own.size / kColumns};
+}
 
 /// Actions of all lanes in step `number` of the rollout.
 template <class L, class Launcher>
@@ -210,8 +227,9 @@ void launch_update(Launcher& on, const LaunchSizes& n, const BatchedRun& run,
   on.teams(n.batch, launches::Gather<L>{{run}, w});
   on.teams(n.batch / launches::kRows * n.agents, launches::Forward<L>{{run}, w});
   on.each(n.batch, launches::Select<L>{{run}, w});
-  on.teams(n.parts, launches::Mixing<L>{{run}, w});
-  on.teams(n.parts * n.networks, launches::Backward<L>{{run}, w});
+  on.teams(n.tiles, launches::Mixing<L>{{run}, w});
+  on.teams(n.tiles * n.networks, launches::Backward<L>{{run}, w});
+  on.teams(n.parts * n.columns, launches::Collect<L>{{run}, w});
   on.teams(n.columns, launches::Reduce<L>{{run}});
   on.teams(n.blocks, launches::Measure<L>{{run}});
   on.teams(n.blocks, launches::Move<L>{{run}});

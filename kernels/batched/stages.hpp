@@ -5,7 +5,7 @@
 /// A CPU takes a tile of environments through a whole rollout, and a part of the batch through
 /// sampling, forward and backward passes, while it is in the cache (batched_rollout.hpp). A GPU makes a
 /// kernel of every stage (cuda_stages.cuh). Which rows share a sum is fixed by BatchedShape alone: the
-/// gradient of a part is added up tile after tile, those of the parts one after another. So the
+/// gradient of a tile is made by itself, those of a part's tiles are added up, then the parts'. So the
 /// number of threads, and which backend, change no bit.
 #pragma once
 
@@ -37,6 +37,7 @@ struct BatchRows {
   Real *target_q, *dq;  ///< [agents][rows]
   Real *chosen, *next_chosen, *dchosen;                ///< [rows][kColumns]
   Real *reward, *total, *next_total, *slope, *weight;  ///< [rows]
+  Real* gradient;                                      ///< [tiles]
   Real* mixing;                                        ///< [tiles]
   int32_t *action, *next_action, *greedy;              ///< [rows][kColumns]
   int32_t* ends;                                       ///< [rows] nothing follows
@@ -86,6 +87,7 @@ struct BatchedStages {
     bytes(w.next_total, 1, rows);
     bytes(w.slope, 1, rows);
     bytes(w.weight, 1, rows);
+    bytes(w.gradient, rows / kTile, static_cast<int>(p.size));
     bytes(w.mixing, rows / kTile, static_cast<int>(mixing_pitch(p)));
     bytes(w.action, rows, kColumns);
     bytes(w.next_action, rows, kColumns);
@@ -252,12 +254,13 @@ struct BatchedStages {
     }
   }
 
-  /// The mixer forward and backward over the rows of a tile, from `select`: adds the gradient of its
-  /// parameters to g, and leaves that of the utilities in dq.
+  /// The mixer forward and backward over the rows of a tile, from `select`: begins the tile's gradient
+  /// with that of the mixer's parameters, and leaves that of the utilities in dq.
   template <class Team>
-  CUMARL_HD static void mix(const Team& team, const BatchedRun& run, const Rows& w, int tile,
-                            Real* g) {
+  CUMARL_HD static void mix(const Team& team, const BatchedRun& run, const Rows& w, int tile) {
     const Params& p = params(run);
+    Real* const g = tile_gradient(p, w, tile);
+    fill(team, g, Real(0), static_cast<int>(p.size));
     const Real* const mine = L::weights(p, own(run));
     const Real* const target = L::targets(p, own(run));
     const int from = tile * kTile;
@@ -304,17 +307,17 @@ struct BatchedStages {
     team.sync();
   }
 
-  /// Adds the gradient of agent i's utilities over the rows of a tile to g.
+  /// Adds the gradient of agent i's utilities over the rows of a tile to the tile's.
   template <class Team>
   CUMARL_HD static void backward(const Team& team, const BatchedRun& run, const Rows& w, int agent,
-                                 int tile, Real* g) {
+                                 int tile) {
     const Params& p = params(run);
     const int from = tile * kTile;
-    Agents::backward(team, p.utility, prepared(run), agent,
-                     agent_row(w.x, w.places, agent, from, p.pitch), kTile,
-                     agent_row(w.hidden, w.places, agent, from, p.utility.hidden),
-                     agent_row(w.dq, w.rows, agent, from, p.utility.row),
-                     agent_row(w.next_hidden, w.rows, agent, from, p.utility.hidden), g);
+    Agents::backward(
+        team, p.utility, prepared(run), agent, agent_row(w.x, w.places, agent, from, p.pitch),
+        kTile, agent_row(w.hidden, w.places, agent, from, p.utility.hidden),
+        agent_row(w.dq, w.rows, agent, from, p.utility.row),
+        agent_row(w.next_hidden, w.rows, agent, from, p.utility.hidden), tile_gradient(p, w, tile));
   }
 
   /// Of the part of the batch's gradient that tiles [part * kTiles, ..) make.
@@ -326,6 +329,20 @@ struct BatchedStages {
     const int end = first_tile(part) + BatchedShape::kTiles;
     const int tiles = run.s->batch / kTile;
     return end < tiles ? end : tiles;
+  }
+
+  /// Adds the gradient of a part's next tile to it, for `count` parameters from `first` on; `begins`:
+  /// it is the part's first.
+  template <class Team>
+  CUMARL_HD static void collect(const Team& team, const BatchedRun& run, const Rows& w, int tile,
+                                int part, bool begins, uint64_t first, int count) {
+    const Real* const more = tile_gradient(params(run), w, tile) + first;
+    Real* const sum = partial(run, part) + first;
+    if (begins) {
+      copy_vector(team, sum, more, count);
+    } else {
+      each_column(team, count, [&](int k) { sum[k] += more[k]; });
+    }
   }
 
   /// The gradient of `count` parameters from `first` on, whole columns: the parts, one after another.
@@ -396,6 +413,9 @@ struct BatchedStages {
     Real sum = 0;
     for (int b = 0; b < run.s->blocks; ++b) sum += run.at<Real>(run.s->square)[b];
     return sum;
+  }
+  CUMARL_HD static Real* tile_gradient(const Params& p, const Rows& w, int tile) {
+    return w.gradient + static_cast<size_t>(tile) * p.size;
   }
   CUMARL_HD static Real* prepared(const BatchedRun& run) {
     return reinterpret_cast<Real*>(own(run) + params(run).prepared);
