@@ -120,6 +120,9 @@ ${joint_include}
 namespace cumarl::inline CUMARL_VARIANT {
 inline constexpr int kJointLearners = ${joint_count};
 /// Calls f.template operator()<L>() for the kind-th joint learner.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable  // f may be for the host alone
+#endif
 template <class Real, class F>
 CUMARL_HD void dispatch_joint(int kind, F f) {
   switch (kind) {
@@ -170,9 +173,14 @@ template struct cumarl::AnyLearnerOf<0>;
 #include \"kernels/linear/any_joint_impl.cuh\"
 template struct cumarl::AnyJointOf<cumarl::SerialTeam>;
 ")
-    set_source_files_properties(${gen}/any_learner.cu ${gen}/any_joint.cu
+    file(CONFIGURE OUTPUT ${gen}/any_batched.cu CONTENT
+"// Generated: do not edit.
+#include \"kernels/batched/cuda_batched_impl.cuh\"
+template struct cumarl::CudaBatchedOf<0>;
+")
+    set_source_files_properties(${gen}/any_learner.cu ${gen}/any_joint.cu ${gen}/any_batched.cu
       PROPERTIES COMPILE_OPTIONS "--maxrregcount=128")
-    target_sources(${target} PRIVATE ${gen}/any_learner.cu ${gen}/any_joint.cu)
+    target_sources(${target} PRIVATE ${gen}/any_learner.cu ${gen}/any_joint.cu ${gen}/any_batched.cu)
     set_target_properties(${target} PROPERTIES
       CUDA_SEPARABLE_COMPILATION ON CUDA_RESOLVE_DEVICE_SYMBOLS ON)
   endif()
@@ -232,7 +240,7 @@ using Learner${any} = AnyLearner;
       string(APPEND CPU_KERNEL_CASES
         "    case ${joint_loops}: return shape == kLanesShape ? cpu_batched_kernels<${ENV_TYPE}>() : cpu_joint_kernels<${ENV_TYPE}>();\n")
       string(APPEND CUDA_KERNEL_CASES
-        "    case ${joint_loops}: return cuda_joint_kernels<${ENV_TYPE}>();\n")
+        "    case ${joint_loops}: return shape == kLanesShape ? cuda_batched_kernels<${ENV_TYPE}>() : cuda_joint_kernels<${ENV_TYPE}>();\n")
       string(APPEND PAIR_MODELS
         "  add_joint_models<${ENV_TYPE}, KernelsOf${ENV_TYPE}<${joint_loops}>>(models);\n")
     endif()

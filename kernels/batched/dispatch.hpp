@@ -7,9 +7,9 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// Calls f.template operator()<L>() for the learner at hand. Pre: it is Batchable.
+/// Calls f.template operator()<L>() for the learner at hand, on the host. Pre: it is Batchable.
 template <class F>
-CUMARL_HD void dispatch_batched(const JointParams& p, F f) {
+void dispatch_batched(const JointParams& p, F f) {
   const auto call = [&]<class L>() {
     if constexpr (Batchable<L>) f.template operator()<L>();
   };

@@ -220,6 +220,17 @@ void launch_end_rollout(Launcher& on, const BatchedRun& run) {
   on.each(1, launches::EndRollout<L>{{run}});
 }
 
+/// From the gradients of all tiles to the moved weights.
+template <class L, class Launcher>
+void launch_descent(Launcher& on, const LaunchSizes& n, const BatchedRun& run,
+                    const BatchRows<typename L::Real>& w) {
+  on.teams(n.parts * n.columns, launches::Collect<L>{{run}, w});
+  on.teams(n.columns, launches::Reduce<L>{{run}});
+  on.teams(n.blocks, launches::Measure<L>{{run}});
+  on.teams(n.blocks, launches::Move<L>{{run}});
+  on.teams(1, launches::EndUpdate<L>{{run}});
+}
+
 /// One gradient step.
 template <class L, class Launcher>
 void launch_update(Launcher& on, const LaunchSizes& n, const BatchedRun& run,
@@ -229,11 +240,7 @@ void launch_update(Launcher& on, const LaunchSizes& n, const BatchedRun& run,
   on.each(n.batch, launches::Select<L>{{run}, w});
   on.teams(n.tiles, launches::Mixing<L>{{run}, w});
   on.teams(n.tiles * n.networks, launches::Backward<L>{{run}, w});
-  on.teams(n.parts * n.columns, launches::Collect<L>{{run}, w});
-  on.teams(n.columns, launches::Reduce<L>{{run}});
-  on.teams(n.blocks, launches::Measure<L>{{run}});
-  on.teams(n.blocks, launches::Move<L>{{run}});
-  on.teams(1, launches::EndUpdate<L>{{run}});
+  launch_descent<L>(on, n, run, w);
 }
 
 }  // namespace cumarl::inline CUMARL_VARIANT
