@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -10,6 +11,7 @@
 
 #include "cumarl/error.hpp"
 #include "cumarl/runner.hpp"
+#include "host/src/joint_adapters.hpp"
 #include "kernels/batched/launches.hpp"
 #include "kernels/batched/shape.hpp"
 #include "tests/emulated_team.hpp"
@@ -366,6 +368,269 @@ TEST(BatchedLaunches, HaveTheBitsOfOneLaneWithTeamsOfMore) {
   small.mixer.width = 8;
   check_launches<Qmix<float>, EmulatedLauncher<2>>(small, 1);
   check_launches<Qmix<float>, EmulatedLauncher<16>>(small, 1);
+}
+
+// ---- rounds of joint steps ----------------------------------------------------------------------
+
+/// Two agents on a line. A joint step moves them on by the sum of their actions, a place further
+/// with even chance, and pays agent i the place plus i. An episode ends at place 4 and beyond, and
+/// is cut after three steps. It starts at place 0 or 1 (reset draw). They see place and steps.
+struct Walk {
+  static constexpr EnvFacts kFacts{"walk", "a walk", "this test", Family::gridworld, "", "", ""};
+  static constexpr int kMaxAgents = 2;
+  struct Config {};
+  struct Params {
+    int unused;
+  };
+  struct State {
+    int32_t place, steps;
+  };
+  static Params make(const Config&, Arena&) { return {0}; }
+  static int agents(const Params&) { return 2; }
+  static int actions(const Params&, int) { return 2; }
+  static uint32_t observations(const Params&, int) { return 0; }
+  static uint32_t observe_index(const Params&, const State&, int) { return 0; }
+  static int features(const Params&, int) { return 2; }
+  static Bounds feature_range(const Params&, int, int) { return {0, 8}; }
+  static Bounds reward_bounds(const Params&) { return {0, 10}; }
+  static void observe(const Params&, const State& s, int, float* out) {
+    out[0] = static_cast<float>(s.place);
+    out[1] = static_cast<float>(s.steps);
+  }
+  static void reset(const Params&, State& s, Rng& rng) {
+    s = {static_cast<int32_t>(rng.below(2)), 0};
+  }
+  static Episode step(const Params&, State& s, const int* actions, float* rewards, Rng& rng) {
+    s.place += actions[0] + actions[1] + static_cast<int32_t>(rng.below(2));
+    ++s.steps;
+    for (int i = 0; i < 2; ++i) rewards[i] = static_cast<float>(s.place + i);
+    if (s.place >= 4) return Episode::ended;
+    return s.steps == 3 ? Episode::cut : Episode::goes_on;
+  }
+};
+
+using WalkL = Qmix<float>;
+
+WalkL::Config walk_config() {
+  WalkL::Config c;
+  c.batched.lanes = 40;  // a tile of 32, and 8 more
+  c.batched.rollout = 3;
+  c.batched.updates = 2;
+  c.batch = 64;
+  c.slots = 40 * 6;
+  c.alpha = 0.01;
+  c.utility.width = 8;
+  c.mixer.embed = 4;
+  c.mixer.width = 6;
+  c.exploration.start = 0.5;
+  c.exploration.end = 0.5;
+  return c;
+}
+
+int qmix_kind() {
+  const auto& entries = joint_entries();
+  for (size_t k = 0; k < entries.size(); ++k) {
+    if (std::string(entries[k].facts.name) == "qmix") return static_cast<int>(k);
+  }
+  return -1;
+}
+
+/// One run of the walk in a slot of its own.
+struct WalkRun {
+  explicit WalkRun(const WalkL::Config& config, uint64_t max_steps) {
+    int agent = 0;
+    const JointProblemOf<Walk, true> problem({},
+                                             {qmix_kind(), std::make_shared<WalkL::Config>(config)},
+                                             {0, max_steps}, {4, 1, 0}, agent);
+    layout = problem.layout();
+    cell_memory = std::make_unique<Block>(layout.cell_bytes);
+    state = std::make_unique<Block>(layout.state_bytes);
+    memory = std::make_unique<Block>(layout.memory_bytes);
+    problem.write_cell(arena, cell_memory->data());
+    outcome.resize(kOutcomeHead + problem.columns().size());
+    r.cells = cell_memory->data();
+    r.states = state->data();
+    r.memory = memory->data();
+    r.outcomes = outcome.data();
+    r.slots = &slot;
+    r.live = &live;
+    r.live_count = 1;
+    r.cell_count = 1;
+    r.outcome_count = static_cast<uint32_t>(outcome.size());
+    r.layout = layout;
+    r.seed = 7;
+    r.budget = ~uint64_t{0};
+    r.finished = &finished;
+    r.progress = &progress;
+    r.interrupt = &interrupt;
+  }
+  const BatchedCell<Walk>& cell() const { return *cell_memory->as<BatchedCell<Walk>>(); }
+  BatchedRun run() const { return batched_run(cell(), memory->data(), {7, slot.run}); }
+
+  HostArena arena;
+  RunLayout layout{};
+  std::unique_ptr<Block> cell_memory, state, memory;
+  std::vector<double> outcome;
+  Slot slot{5, 0};
+  uint32_t live = 0, finished = 0;
+  std::atomic<uint64_t> progress{0};
+  std::atomic<bool> interrupt{false};
+  Rollout r{};
+};
+
+TEST(BatchedRounds, KeepWhatEveryLaneOfTheWalkDid) {
+  auto config = walk_config();
+  config.batch = 224;  // more than the first rollout: weights stay as they are
+  config.slots = 40 * 6;
+  WalkRun walk(config, 1);
+  const CpuBackend one(1);
+  const auto kernels = cpu_batched_kernels<Walk>();
+  kernels.start(one, walk.r);
+  kernels.advance(one, walk.r);
+  const BatchedRun run = walk.run();
+  const auto& p = BatchedStages<WalkL>::params(run);
+  const float* const w = WalkL::weights(p, BatchedStages<WalkL>::own(run));
+  ASSERT_EQ(run.head().rounds, 3u);
+  ASSERT_EQ(run.head().updates, 0u);
+  std::map<Episode, int> episodes;
+  Block x(16 * 4), h(16 * 4), q(16 * 4);
+  for (int lane = 0; lane < 40; ++lane) {
+    Walk::State state{};
+    Rng first({7, 5}, static_cast<uint64_t>(lane), Stream::reset);
+    Walk::reset({0}, state, first);
+    for (uint64_t round = 0; round < 3; ++round) {
+      const uint64_t t = round * 40 + static_cast<uint64_t>(lane);
+      const auto sees = [&](const float* row) {  // features over their range of 8, and a one
+        EXPECT_FLOAT_EQ(row[0], static_cast<float>(state.place) / 8);
+        EXPECT_FLOAT_EQ(row[1], static_cast<float>(state.steps) / 8);
+        EXPECT_EQ(row[2], 1.0F);
+        EXPECT_EQ(row[3], 0.0F);
+      };
+      int actions[2];
+      for (int i = 0; i < 2; ++i) {
+        const float* const row = run.row<float>(run.s->x, round, i, lane);
+        sees(row);
+        std::memcpy(x.data(), row, 64);
+        WalkL::Agents::forward(SerialTeam{}, p.utility, w, i, x.as<float>(), 1, h.as<float>(),
+                               q.as<float>());
+        const uint64_t word = t * 2 + static_cast<uint64_t>(i);
+        const Philox four = philox({7, 5}, word / 4, Stream::explore, 0);
+        const uint32_t words[4] = {four.x0, four.x1, four.x2, four.x3};
+        actions[i] = epsilon_action(p.exploration, top_of(q.as<float>(), 2), 2, words[word % 4], t);
+        EXPECT_EQ(run.kept_actions(round, lane)[i], actions[i]);
+      }
+      // the global state: the agents' features one behind the other
+      EXPECT_FLOAT_EQ(run.global_row<float>(run.s->global, round, lane)[2],
+                      static_cast<float>(state.place) / 8);
+      float rewards[2];
+      Rng chance({7, 5}, t, Stream::dynamics);
+      const Episode episode = Walk::step({0}, state, actions, rewards, chance);
+      ++episodes[episode];
+      EXPECT_EQ(run.kept_episode(round, lane), episode);
+      EXPECT_EQ(run.kept_reward<float>(round, lane), rewards[0] + rewards[1]);
+      sees(run.row<float>(run.s->next_x, round, 1, lane));  // also where the episode is over
+      if (episode != Episode::goes_on) {
+        Rng fresh({7, 5}, t + 40, Stream::reset);
+        Walk::reset({0}, state, fresh);
+      }
+      sees(run.row<float>(run.s->x, round + 1, 0, lane));
+    }
+  }
+  EXPECT_GT(episodes[Episode::ended], 5);
+  EXPECT_GT(episodes[Episode::cut], 0);
+}
+
+/// A walk by launches in place of tiles.
+template <class Launcher>
+void walk_by_launches(WalkRun& walk, int iterations) {
+  const CpuBackend one(1);
+  cpu_batched_kernels<Walk>().start(one, walk.r);
+  const BatchedRun run = walk.run();
+  const auto& p = BatchedStages<WalkL>::params(run);
+  const LaunchSizes n = launch_sizes<WalkL>(*run.p, *run.s);
+  Block work(BatchedStages<WalkL>::working(p, run.s->batch, nullptr, nullptr));
+  BatchedStages<WalkL>::Rows w;
+  BatchedStages<WalkL>::working(p, run.s->batch, work.data(), &w);
+  Block hidden(40 * 2 * static_cast<size_t>(p.utility.hidden) * 4);
+  Block q(40 * 2 * static_cast<size_t>(p.utility.row) * 4);
+  Launcher on;
+  for (int k = 0; k < iterations; ++k) {
+    const bool learns = updates_follow(run, run.head().rounds);
+    for (int number = 0; number < run.s->rollout; ++number) {
+      launch_actions<WalkL>(on, n, run, number, hidden.as<float>(), q.as<float>());
+      on.each(n.lanes,
+              [&](uint64_t i) { step_lane<Walk>(walk.cell(), run, number, static_cast<int>(i)); });
+      launch_keeping<WalkL>(on, n, run, number);
+    }
+    launch_end_rollout<WalkL>(on, run);
+    for (int u = 0; learns && u < run.s->updates; ++u) launch_update<WalkL>(on, n, run, w);
+  }
+}
+
+TEST(BatchedRounds, HaveTheSameBitsByLaunchesAndByTiles) {
+  WalkRun tiles(walk_config(), 10 * 120);
+  const CpuBackend two(2);
+  const auto kernels = cpu_batched_kernels<Walk>();
+  kernels.start(two, tiles.r);
+  kernels.advance(two, tiles.r);
+  EXPECT_EQ(tiles.run().head().rounds, 30u);
+  EXPECT_EQ(tiles.run().head().updates, 20u);
+  EXPECT_EQ(tiles.finished, 1u);
+  EXPECT_EQ(tiles.progress.load(), 1200u);
+  const auto same = [&](const WalkRun& other) {
+    const BatchedShape& s = *tiles.run().s;
+    const JointParams& p = *tiles.run().p;
+    const auto& own = BatchedStages<WalkL>::params(tiles.run());
+    EXPECT_EQ(std::memcmp(tiles.memory->data() + p.learner_at, other.memory->data() + p.learner_at,
+                          own.work),
+              0);
+    EXPECT_EQ(std::memcmp(tiles.memory->data() + s.head, other.memory->data() + s.head,
+                          s.kept_end - s.head),
+              0);
+  };
+  WalkRun launched(walk_config(), 10 * 120);
+  walk_by_launches<SerialLauncher>(launched, 10);
+  same(launched);
+  // interrupted and taken up again after every iteration
+  WalkRun pieces(walk_config(), 10 * 120);
+  pieces.r.budget = 1;
+  kernels.start(two, pieces.r);
+  for (int k = 0; k < 10; ++k) {
+    EXPECT_EQ(pieces.finished, 0u);
+    kernels.advance(two, pieces.r);
+  }
+  EXPECT_EQ(pieces.finished, 1u);
+  same(pieces);
+  kernels.finish(two, tiles.r);
+  kernels.finish(two, pieces.r);
+  EXPECT_EQ(tiles.outcome, pieces.outcome);
+}
+
+TEST(BatchedRounds, OfTeamsHaveTheBitsOfOneLane) {
+  WalkRun serial(walk_config(), 1), teams(walk_config(), 1);
+  walk_by_launches<SerialLauncher>(serial, 1);
+  walk_by_launches<EmulatedLauncher<2>>(teams, 1);
+  EXPECT_EQ(std::memcmp(serial.memory->data() + serial.run().s->head,
+                        teams.memory->data() + teams.run().s->head,
+                        serial.run().s->kept_end - serial.run().s->head),
+            0);
+}
+
+TEST(BatchedRounds, StopWhereTheWeightsAreNoNumbers) {
+  auto config = walk_config();
+  config.alpha = 1e3;
+  config.optimizer.kind.value = Optimizer<float>::kSgd;
+  config.optimizer.max_norm = 0;
+  WalkRun walk(config, 120'000);
+  const CpuBackend two(2);
+  const auto kernels = cpu_batched_kernels<Walk>();
+  kernels.start(two, walk.r);
+  kernels.advance(two, walk.r);
+  kernels.finish(two, walk.r);
+  EXPECT_EQ(walk.finished, 1u);
+  EXPECT_EQ(walk.outcome[0], static_cast<double>(RunStatus::diverged));
+  EXPECT_LT(walk.outcome[1], 120'000);
+  EXPECT_EQ(walk.outcome[kOutcomeHead], 0.0);
 }
 
 // ---- whole runs ---------------------------------------------------------------------------------
