@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
 
@@ -470,6 +471,8 @@ Experiment read_experiment(const RunRequest& request) {
   experiment.cells.push_back(CellReader(experiment, false).read_cell(config, common, nullptr));
   config.reject_unknown(kTables);
   experiment.resolved = config.to_toml();
+  experiment.canonical = config.to_json().dump();
+  experiment.watched = common.stable_periods > 0;
   if (!config.has_sweep()) return experiment;
 
   SweepReader reader(config, common, experiment);

@@ -29,6 +29,8 @@ struct Experiment {
   std::vector<ExperimentCell> cells;
   std::vector<std::unique_ptr<TrainedTables>> trained;  ///< that problems refer to
   std::string resolved;
+  std::string canonical;  ///< every value of the configuration without its origin, as JSON
+  bool watched = false;   ///< runs can converge
 };
 
 /// Throws ConfigError (with key, file and line) or IoError.

@@ -668,7 +668,12 @@ Reproduction reproduce_exact(const std::string& golden, int threads,
                  ++done;
                  if (progress && since(begin) >= reported + 0.1) {
                    reported = since(begin);
-                   progress({done, sessions.size(), steps.load(), reported});
+                   Progress now;
+                   now.runs_done = done;
+                   now.runs = sessions.size();
+                   now.joint_steps = steps.load();
+                   now.seconds = reported;
+                   progress(now);
                  }
                });
 

@@ -129,8 +129,8 @@ class JointLane {
     }
   }
 
-  /// Saves the run; true if it has ended.
-  CUMARL_HD bool store() {
+  /// Saves the run.
+  CUMARL_HD SlotPhase store() {
     RunStatus status = RunStatus::running;
     const int diverged = head().diverged;
     if (diverged >= 0) {
@@ -140,7 +140,7 @@ class JointLane {
     }
     const uint64_t agent = diverged >= 0 ? static_cast<uint64_t>(diverged) : 0;
     team_.once([&] { *saved_ = StateT{env_, t_, agent, status}; });
-    return status != RunStatus::running;
+    return phase_of(status);
   }
 
  private:
@@ -191,7 +191,7 @@ CUMARL_HD void start_joint_run(const Team& team, const Rollout& r, uint32_t slot
   Env::reset(cell.env, state.env, rng);
   team.once([&] {
     *reinterpret_cast<RunState<Env>*>(r.states + slot * r.layout.state_bytes) = state;
-    r.finished[slot] = 0;
+    r.phase[slot] = SlotPhase::started;
   });
 }
 
@@ -299,7 +299,8 @@ CUMARL_HD void advance_joint_run(const Team& team, const Rollout& r, uint32_t sl
   JointLane<Env, Team> lane;
   lane.load(team, r, slot);
   while (lane.goes_on()) lane.step();
-  if (lane.store()) team.once([&] { r.finished[slot] = 1; });
+  const SlotPhase phase = lane.store();
+  team.once([&] { r.phase[slot] = phase; });
 }
 
 template <class Env>
@@ -320,7 +321,7 @@ void cpu_advance_joint(const CpuBackend& backend, const Rollout& r) {
       for (; steps < kChunk && lane.goes_on(); ++steps) lane.step();
       r.progress->fetch_add(static_cast<uint64_t>(steps), std::memory_order_relaxed);
     }
-    if (lane.store()) r.finished[r.live[i]] = 1;
+    r.phase[r.live[i]] = lane.store();
   });
 }
 
