@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -184,8 +185,12 @@ void make_out(const std::string& out) {
 
 int dry_run(const cumarl::Runner& runner, const Options& o) {
   const cumarl::Plan& p = runner.plan();
-  const double rate = runner.calibrate();
+  const cumarl::Estimate e = runner.estimate(p.cells > 1 ? 3.0 : 1.0);
+  const double rate = e.joint_steps_per_second;
   const double seconds = static_cast<double>(p.steps_at_most) / rate;
+  const auto number = [](double value) {
+    return std::isfinite(value) ? Json(value) : Json(nullptr);
+  };
   if (o.json) {
     std::cout << Json{{"experiment", p.experiment},
                       {"device", p.device},
@@ -197,7 +202,11 @@ int dry_run(const cumarl::Runner& runner, const Options& o) {
                       {"memory", p.memory_bytes},
                       {"joint_steps_per_second", rate},
                       {"joint_steps_at_most", p.steps_at_most},
-                      {"estimated_seconds_at_most", seconds}}
+                      {"estimated_seconds_at_most", number(seconds)},
+                      {"joint_steps_expected", number(e.joint_steps)},
+                      {"estimated_seconds", number(e.joint_steps / rate)},
+                      {"sampled_runs", e.sampled_runs},
+                      {"ended_runs", e.ended_runs}}
                      .dump()
               << '\n';
     return kDone;
@@ -212,7 +221,16 @@ int dry_run(const cumarl::Runner& runner, const Options& o) {
                        100.0
                  : 0.0,
              cumarl::scaled(static_cast<double>(p.memory_bytes)));
+  if (!(rate > 0)) {
+    fmt::print("rate         not a joint step was done in the time of the measurement\n");
+    return kDone;
+  }
   fmt::print("rate         {} joint steps/s (measured just now)\n", cumarl::scaled(rate));
+  if (std::isfinite(e.joint_steps)) {
+    fmt::print("time         about {}: {} joint steps, as {} of {} runs tried just now took\n",
+               cumarl::clock_text(e.joint_steps / rate), cumarl::scaled(e.joint_steps),
+               e.ended_runs, e.sampled_runs);
+  }
   fmt::print("time         at most {}, if no run converged before max_steps ({} joint steps)\n",
              cumarl::clock_text(seconds), cumarl::scaled(static_cast<double>(p.steps_at_most)));
   return kDone;

@@ -79,9 +79,7 @@ class SharedParts {
   SharedParts(const Config& config, const Sweep& sweep) : axes_(sweep.axes().size()) {
     for (std::size_t a = 0; a < axes_; ++a) {
       for (const std::string& table : config.tables_of(sweep.axes()[a].key())) {
-        // The only [[learner]] table is read as [learner].
-        const std::string top = table.substr(0, table.find('['));
-        touching_[config.count(top) > 1 ? table : top].push_back(a);
+        touching_[table].push_back(a);
       }
     }
   }

@@ -314,17 +314,83 @@ const Plan& Runner::plan() const { return impl_->plan; }
 int Runner::agents() const { return impl_->experiment.cells[0].problem->agents(); }
 uint64_t Runner::step_bytes() const { return impl_->experiment.cells[0].problem->step_bytes(); }
 
-double Runner::calibrate(double seconds) const {
-  std::atomic<uint64_t> steps{0};
-  std::vector<SavedRun> none;
-  const std::vector<std::vector<uint64_t>> ended(impl_->experiment.cells.size());
-  Pacer pacer(nullptr, seconds, seconds);
-  const auto flight = impl_->take_off(impl_->groups[0], ended, none);
-  const auto begin = Clock::now();
-  while (flight != nullptr && !pacer.leaving() &&
-         flight->advance(pacer.pause(), steps, [](const FinishedRun&) {})) {
+double Runner::calibrate(double seconds) const { return estimate(seconds).joint_steps_per_second; }
+
+Estimate Runner::estimate(double seconds) const {
+  const Impl& impl = *impl_;
+  constexpr uint64_t kEverOnward = ~uint64_t{0};  // a launch takes runs to their end
+  constexpr uint64_t kEnough = 256;               // runs, where the device is not filled by a batch
+  constexpr uint64_t kFewest = 8;                 // ended runs that lengths are taken from
+  const uint64_t budget = impl.executor->launch_budget();
+  const uint64_t wanted =
+      std::min(impl.plan.runs, budget == kEverOnward ? kEnough : impl.plan.batch);
+  uint64_t all_cells = 0;
+  for (const Group& group : impl.groups) all_cells += group.cells.size();
+
+  Estimate out;
+  double total_seconds = 0;
+  for (const Group& group : impl.groups) {
+    // Cells in an order every beginning of which is spread over the group: by the fractions of the
+    // multiples of the golden ratio. Then the second run of each, and so on.
+    const size_t cells = group.cells.size();
+    const double share = static_cast<double>(cells) / static_cast<double>(all_cells);
+    std::vector<std::pair<double, size_t>> order;
+    for (size_t i = 0; i < cells; ++i) {
+      const double multiple = 0.6180339887498949 * static_cast<double>(i);
+      order.emplace_back(multiple - std::floor(multiple), group.cells[i]);
+    }
+    std::sort(order.begin(), order.end());
+    Group sample = group;
+    sample.cells.clear();
+    std::vector<CellWork> work;
+    const auto [first_run, last_run] = impl.run_range(0);
+    const uint64_t runs_a_cell = last_run - first_run;
+    const auto most =
+        std::max<uint64_t>(1, static_cast<uint64_t>(share * static_cast<double>(wanted) + 0.5));
+    for (uint64_t k = 0; k < std::min(most, runs_a_cell * cells); ++k) {
+      const size_t cell = order[k % cells].second;
+      const uint64_t run = impl.run_range(cell).first + k / cells;
+      sample.cells.push_back(cell);
+      work.push_back({run, run + 1, {}});
+    }
+    if (work.empty()) continue;
+    const uint64_t sampled = work.size();
+    Flight flight(impl.experiment, sample, *impl.executor, std::move(work), sampled, budget, false);
+    std::atomic<uint64_t> counted{0};
+    uint64_t ended = 0, launches = 0;
+    double ended_steps = 0;
+    const double time = std::max(seconds * share, 0.05);
+    Pacer pacer(nullptr, time, time);
+    const auto begin = Clock::now();
+    while (!pacer.leaving() && flight.advance(pacer.pause(), counted, [&](const FinishedRun& run) {
+      ++ended;
+      ended_steps += run.row[1];
+    })) {
+      ++launches;
+    }
+    const double took = since(begin);
+    // A GPU does not count: what has not ended has taken every launch's budget.
+    const double steps = counted.load() > 0 || budget == kEverOnward
+                             ? static_cast<double>(counted.load())
+                             : ended_steps + static_cast<double>(sampled - ended) *
+                                                 static_cast<double>(launches) *
+                                                 static_cast<double>(budget);
+    const double runs = static_cast<double>(cells) * static_cast<double>(runs_a_cell);
+    const bool known = ended == sampled || ended >= kFewest;
+    const double length =
+        known ? steps / static_cast<double>(ended) : std::numeric_limits<double>::quiet_NaN();
+    out.sampled_runs += sampled;
+    out.ended_runs += ended;
+    out.joint_steps += runs * length;
+    // Groups take their shares of the time by their lengths where these are known.
+    total_seconds += (known ? runs * length : runs) * took / std::max(steps, 1.0);
+    out.joint_steps_per_second += known ? runs * length : runs;
   }
-  return static_cast<double>(steps.load()) / since(begin);
+  out.joint_steps_per_second = total_seconds > 0 ? out.joint_steps_per_second / total_seconds : 0;
+  if (out.joint_steps > static_cast<double>(impl.plan.steps_at_most)) {
+    out.joint_steps = static_cast<double>(impl.plan.steps_at_most);
+  }
+  return out;
 }
 
 Result Runner::run(const std::function<void(const Progress&)>& progress,

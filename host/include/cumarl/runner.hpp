@@ -57,6 +57,16 @@ struct Plan {
   std::vector<std::string> warnings;  ///< settings that are allowed but unwise
 };
 
+/// How long an experiment will take, from a short run of a sample of it.
+struct Estimate {
+  double joint_steps_per_second = 0;  ///< 0: none could be taken in the time
+  uint64_t sampled_runs = 0;          ///< from cells all over the sweep
+  uint64_t ended_runs = 0;            ///< of these, in the time
+  /// Joint steps of all runs, if the others go on as long as those that ended; NaN where too few
+  /// did. Never above Plan::steps_at_most.
+  double joint_steps = 0;
+};
+
 /// Distribution of a metric over runs. Quantiles interpolate linearly (type 7 of Hyndman and Fan).
 struct Statistic {
   uint64_t n = 0;
@@ -106,9 +116,9 @@ struct LiveMetric {
 struct Progress {
   uint64_t runs_done = 0;  ///< of all calls
   uint64_t runs = 0;
-  uint64_t runs_before = 0;  ///< that had ended before this call
-  uint64_t joint_steps = 0;  ///< of this call
-  double seconds = 0;        ///< of this call
+  uint64_t runs_before = 0;                                ///< that had ended before this call
+  uint64_t joint_steps = 0;                                ///< of this call
+  double seconds = 0;                                      ///< of this call
   uint64_t converged = 0, out_of_steps = 0, diverged = 0;  ///< of runs_done
   /// Whether runs can converge at all, so that `out_of_steps` means they did not.
   bool watched = false;
@@ -138,6 +148,10 @@ class Runner {
   /// Joint steps a second, from a calibration of about `seconds` on the device (not part of any
   /// result).
   double calibrate(double seconds = 0.3) const;
+  /// The same with what it says of the whole experiment. Runs differ in length, and those under way
+  /// when the time is over count as if they went on like the others: `joint_steps` is about right
+  /// when some dozens have ended.
+  Estimate estimate(double seconds = 1.0) const;
   /// Runs to the end, or until `interrupt` is true. `progress` is called about ten times a second
   /// from another thread. May be called again; the result is the same. With a directory: goes on
   /// where the folder's last call ended; `notes` is told what of it could not be taken up. Errors:
