@@ -51,6 +51,8 @@ JointEnv joint_env(const typename Env::Params& p) {
   out.agents = Env::agents(p);
   out.reward = Env::reward_bounds(p);
   if constexpr (requires { Env::action_range(p, 0); }) out.has_real = true;
+  out.has_costs = HasCosts<Env>;
+  if constexpr (requires { Env::endless(p); }) out.endless = Env::endless(p);
   for (int i = 0; i < out.agents; ++i) {
     out.actions.push_back(Env::actions(p, i));
     out.observations.push_back(Env::observations(p, i));
@@ -78,11 +80,14 @@ class JointProblemOf final : public Problem {
  public:
   using CellT = JointCell<Env>;
 
-  JointProblemOf(const typename Env::Config& env, JointChoice learner, Stop stop,
+  JointProblemOf(std::shared_ptr<const MadeEnv<Env>> env, JointChoice learner, Stop stop,
                  Evaluation evaluation, int& agent_in_error)
-      : env_(env), learner_(std::move(learner)), stop_(stop), evaluation_(evaluation) {
-    host_params_ = Env::make(env_, host_);
-    build(host_, cell_, &warnings_, agent_in_error);
+      : env_(std::move(env)),
+        host_params_(env_->params),
+        learner_(std::move(learner)),
+        stop_(stop),
+        evaluation_(evaluation) {
+    build(host_params_, host_, cell_, &warnings_, agent_in_error);
     layout_ = {(sizeof(CellT) + 63) / 64 * 64, (sizeof(RunState<Env>) + 63) / 64 * 64,
                cell_.memory_bytes};
     name_columns();
@@ -99,18 +104,21 @@ class JointProblemOf final : public Problem {
   const std::vector<std::string>& warnings() const override { return warnings_; }
   bool has_tables() const override { return false; }
   std::vector<double> tables(const std::byte*) const override { return {}; }
-  void write_cell(Arena& arena, std::byte* out) const override {
+  void write_cell(CellArena& arena, std::byte* out) const override {
+    const auto& env = arena.template shared<typename Env::Params>(
+        env_.get(), [&](Arena& memory) { return Env::make(env_->config, memory); });
     CellT cell{};
     int ignored = 0;
-    build(arena, cell, nullptr, ignored);
+    build(env, arena.memory(), cell, nullptr, ignored);
     std::memcpy(out, &cell, sizeof(cell));
   }
 
  private:
-  void build(Arena& arena, CellT& cell, std::vector<std::string>* warnings,
-             int& agent_in_error) const {
+  /// `env`: the environment's parameters, with their tables in the memory of `arena`.
+  void build(const typename Env::Params& env, Arena& arena, CellT& cell,
+             std::vector<std::string>* warnings, int& agent_in_error) const {
     agent_in_error = -1;
-    cell.env = Env::make(env_, arena);
+    cell.env = env;
     cell.stop = stop_;
     cell.evaluation = evaluation_;
     if (stop_.stable_periods > 0) {
@@ -120,7 +128,14 @@ class JointProblemOf final : public Problem {
     }
     if (evaluation_.points > 0) {
       agent_in_error = kEvaluationInError;
-      throw ParameterError("points", "must be 0: joint learners are judged at the end only");
+      if (!has_learning_curve<Env>()) {
+        throw ParameterError("points",
+                             "must be 0: this environment judges joint learners at the "
+                             "end only");
+      }
+      if (evaluation_.points > stop_.max_steps) {
+        throw ParameterError("points", "must not be more than stop.max_steps");
+      }
     }
     if (evaluation_.measures) {
       agent_in_error = kEvaluationInError;
@@ -131,7 +146,9 @@ class JointProblemOf final : public Problem {
     told.warnings = warnings;
     cell.learner = joint_params(learner_, told, arena);
     agent_in_error = -1;
-    cell.scratch_at = cell.learner.bytes;
+    cell.probe_at = cell.learner.bytes;
+    cell.probe_every = evaluation_.points > 0 ? stop_.max_steps / evaluation_.points : 0;
+    cell.scratch_at = cell.probe_at + (evaluation_.points * sizeof(double) + 63) / 64 * 64;
     cell.memory_bytes = cell.scratch_at;
     if constexpr (requires { Env::scratch_bytes(host_params_); }) {
       cell.memory_bytes += (Env::scratch_bytes(host_params_) + 63) / 64 * 64;
@@ -150,16 +167,16 @@ class JointProblemOf final : public Problem {
     Rng rng(RunKey{0, 0}, 0, Stream::reset);
     Env::reset(cell.env, state, rng);
     OutcomeNames names;
-    evaluate_run<Env>(cell.env, state, policy, RunFacts{1, 0, true}, names);
+    evaluate_joint_run<Env>(cell, state, policy, bytes, RunFacts{1, 0, true}, names);
     columns_ = std::move(names.columns);
   }
 
-  typename Env::Config env_;
+  std::shared_ptr<const MadeEnv<Env>> env_;
+  const typename Env::Params& host_params_;
   JointChoice learner_;
   Stop stop_;
   Evaluation evaluation_;
   HostArena host_;
-  typename Env::Params host_params_{};
   CellT cell_{};
   RunLayout layout_{};
   std::vector<OutcomeColumn> columns_;
@@ -190,7 +207,7 @@ class JointModelOf final : public PairModel {
                                        " learns for all agents together: give one [learner]");
     }
     agent_in_error = -1;
-    return std::make_unique<JointProblemOf<Env>>(static_cast<const EnvSettings<Env>&>(env).values,
+    return std::make_unique<JointProblemOf<Env>>(static_cast<const EnvSettings<Env>&>(env).made(),
                                                  JointChoice{kind_, learners[0]->config()}, stop,
                                                  evaluation, agent_in_error);
   }

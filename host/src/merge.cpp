@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <optional>
 
 #include "host/src/store.hpp"
@@ -96,12 +97,19 @@ Merged merge_results(const std::vector<std::string>& directories, const std::str
   std::error_code error;
   const bool new_folder = !fs::exists(out, error);
   const ResultStore& first = stores.front();
-  std::optional<ResultStore> store = ResultStore::create(out, first.header(), first.cells());
+  StoreHeader header = first.header();
+  header.shard = 0;
+  header.shards = 1;
+  std::optional<ResultStore> store = ResultStore::create(out, header, first.cells());
   try {
     Merged merged;
     merged.damaged = copy_rows(stores, *store);
     merged.wanted = first.header().runs_per_cell * first.cells().size();
+    std::map<uint64_t, std::vector<double>> tables;
+    for (const ResultStore& one : stores) tables.merge(one.tables());
+    for (const auto& [run, values] : tables) store->append_tables(run, values);
     merged.result = summarise(*store);
+    for (auto& [run, values] : tables) merged.result.tables.push_back(std::move(values));
     merged.result.seconds = seconds;
     merged.result.interrupted = merged.result.runs < merged.wanted;
     store->finish(merged.result);

@@ -16,7 +16,8 @@ struct Merged {
   uint64_t damaged = 0;  ///< rows of the folders that were left out
 };
 
-/// Writes the runs of all `directories` to a new store in `out`, with result.json and config.toml.
+/// Writes the runs of all `directories` to a new store in `out`, with result.json, config.toml and, if
+/// there are any, tables.bin. Where runs are missing, `cumarl run` with `out` goes on with them.
 /// Together with the hash of a whole experiment this is what one process would have written; the
 /// seconds are the sum. A run may be in several folders if it has the same values in all.
 /// Throws IoError, and leaves nothing behind, where the folders are of different experiments or

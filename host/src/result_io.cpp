@@ -53,7 +53,7 @@ void add_cell(Json& out, const CellResult& cell) {
 }
 
 void write_text(const std::filesystem::path& path, const std::string& text) {
-  AtomicFile file(path);
+  AtomicFile file(path.string());
   file.write(text);
   file.commit();
 }
@@ -69,19 +69,25 @@ std::string to_json(const Result& result) {
            {"result_hash", result.result_hash}};
   if (result.cells.size() == 1 && result.cells[0].set.empty()) {
     add_cell(out, result.cells[0]);
-  } else {
-    out["cells"] = Json::array();
-    for (const CellResult& cell : result.cells) {
-      Json one{{"set", Json::object()}, {"runs", cell.runs}, {"converged", cell.converged}};
-      for (const auto& [key, value] : cell.set) {
-        const Json parsed = Json::parse(value, nullptr, false);
-        one["set"][key] = parsed.is_discarded() ? Json(value) : parsed;
-      }
-      add_cell(one, cell);
-      out["cells"].push_back(std::move(one));
-    }
+    return out.dump();
   }
-  return out.dump();
+  // Cell by cell: the objects of all cells take many times the memory of their text.
+  std::string text = out.dump();
+  text.pop_back();
+  text += ",\"cells\":[";
+  bool first = true;
+  for (const CellResult& cell : result.cells) {
+    Json one{{"set", Json::object()}, {"runs", cell.runs}, {"converged", cell.converged}};
+    for (const auto& [key, value] : cell.set) {
+      const Json parsed = Json::parse(value, nullptr, false);
+      one["set"][key] = parsed.is_discarded() ? Json(value) : parsed;
+    }
+    add_cell(one, cell);
+    if (!first) text += ',';
+    first = false;
+    text += one.dump();
+  }
+  return text + "]}";
 }
 
 void save_tables(const Result& result, const std::string& path) {

@@ -2,13 +2,11 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/file.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -20,6 +18,7 @@
 #include <tuple>
 
 #include "host/src/config.hpp"
+#include "host/src/folder_lock.hpp"
 #include "host/src/summary.hpp"
 
 namespace cumarl {
@@ -212,6 +211,8 @@ std::string description_hash(const StoreHeader& header, const std::vector<StoreC
   }
   hash.add(static_cast<uint64_t>(header.seed));
   hash.add(header.runs_per_cell);
+  hash.add(header.shard);
+  hash.add(header.shards);
   hash.add(cells.size());
   for (const StoreCell& cell : cells) {
     hash.add(cell.set.size());
@@ -307,6 +308,7 @@ CREATE TABLE meanings(meaning INTEGER PRIMARY KEY, actions TEXT);
 CREATE TABLE measures(meaning INTEGER, position INTEGER, name TEXT, kind TEXT, label TEXT,
   point INTEGER, stored_in TEXT, stored_as TEXT, PRIMARY KEY(meaning, position)) WITHOUT ROWID;
 CREATE TABLE curves(run INTEGER, name TEXT, points BLOB, PRIMARY KEY(run, name)) WITHOUT ROWID;
+CREATE TABLE tables(run INTEGER PRIMARY KEY, "values" BLOB);
 CREATE TABLE labels(meaning INTEGER, name TEXT, value INTEGER, label TEXT,
   PRIMARY KEY(meaning, name, value)) WITHOUT ROWID;
 CREATE TABLE metrics(cell INTEGER, name TEXT, n INTEGER, mean REAL, sd REAL, se REAL, min REAL,
@@ -407,6 +409,8 @@ void write_schema(const Database& db, const StoreHeader& header,
     put(into, "device", header.device);
     put(into, "seed", header.seed);
     put(into, "runs_per_cell", header.runs_per_cell);
+    put(into, "shard", header.shard);
+    put(into, "shards", header.shards);
     put(into, "description_hash", description_hash(header, cells));
     put(into, "complete", int64_t{0});
   }
@@ -495,31 +499,6 @@ void write_schema(const Database& db, const StoreHeader& header,
     put_cell.run();
   }
 }
-
-/// The folder, locked against a second writer while this lives.
-class FolderLock {
- public:
-  explicit FolderLock(const std::string& directory)
-      : descriptor_(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    // Some network file systems lock no folders: there nobody is kept out.
-    if (descriptor_ >= 0 && flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-      ::close(descriptor_);
-      throw IoError(directory, "another process is writing results there");
-    }
-  }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  ~FolderLock() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  /// New names in the folder are on disk.
-  void sync() const {
-    if (descriptor_ >= 0) fsync(descriptor_);
-  }
-
- private:
-  int descriptor_;
-};
 
 std::string file_of(const std::string& directory) {
   return (fs::path(directory) / ResultStore::kFile).string();
@@ -610,6 +589,8 @@ void ResultStore::Impl::read_header() {
     const std::string key = read.text(0);
     if (key == "seed") header.seed = read.whole(1);
     if (key == "runs_per_cell") header.runs_per_cell = static_cast<uint64_t>(read.whole(1));
+    if (key == "shard") header.shard = static_cast<uint64_t>(read.whole(1));
+    if (key == "shards") header.shards = static_cast<uint64_t>(read.whole(1));
     if (key == "complete") complete = read.whole(1) != 0;
     if (key == "seconds") seconds = read.real(1);
     texts[key] = read.text(1);
@@ -914,6 +895,40 @@ void ResultStore::append(size_t cell, const CellRows& rows) {
     impl.abandon();
     throw;
   }
+}
+
+void ResultStore::append_tables(uint64_t run, std::span<const double> values) {
+  Impl& impl = *impl_;
+  impl.begin();
+  try {
+    Statement put(*impl.db, "INSERT OR REPLACE INTO tables VALUES(?, ?)");
+    put.bind(1, run);
+    put.bind_blob(2, values.data(), values.size_bytes());
+    put.run();
+  } catch (...) {
+    impl.abandon();
+    throw;
+  }
+}
+
+std::map<uint64_t, std::vector<double>> ResultStore::tables() const {
+  std::map<uint64_t, std::vector<double>> tables;
+  Statement read(*impl_->db, "SELECT run, \"values\" FROM tables ORDER BY run");
+  while (read.step()) {
+    const std::span<const std::byte> bytes = read.blob(1);
+    std::vector<double>& values = tables[static_cast<uint64_t>(read.whole(0))];
+    values.resize(bytes.size() / sizeof(double));
+    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(double));
+  }
+  return tables;
+}
+
+void ResultStore::set_seconds(double seconds) {
+  Impl& impl = *impl_;
+  impl.begin();
+  Statement into(*impl.db, "INSERT OR REPLACE INTO experiment VALUES(?, ?)");
+  put(into, "seconds", seconds);
+  impl.seconds = seconds;
 }
 
 /// Ends the open transaction without keeping it.

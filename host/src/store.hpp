@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -48,6 +49,7 @@ struct StoreHeader {
   std::string device;
   int64_t seed = 0;
   uint64_t runs_per_cell = 0;
+  uint64_t shard = 0, shards = 1;  ///< whose runs these are, of how many parts
 };
 
 /// One cell of an experiment: what the sweep set, as TOML text, and what its rows mean.
@@ -96,6 +98,11 @@ class ResultStore {
   /// cell * runs_per_cell + number; status, joint steps, last change, digest
   /// and labels are whole numbers from 0 to 2^53. Throws Error otherwise.
   void append(size_t cell, const CellRows& rows);
+  /// The final tables of a run, as Problem::tables: with experiment.save_tables.
+  void append_tables(uint64_t run, std::span<const double> values);
+  std::map<uint64_t, std::vector<double>> tables() const;
+  /// Seconds worked on the experiment by now.
+  void set_seconds(double seconds);
   /// Ends the transaction; when this returns, its rows are on disk.
   void commit();
 
@@ -111,8 +118,9 @@ class ResultStore {
   /// nobody else has it open, so that it may be copied or read from a read-only place.
   void finish(const Result& result);
   bool complete() const;
-  /// Of the result that finish() had; 0 and "" before.
+  /// What set_seconds or finish() had last.
   double seconds() const;
+  /// Of the result that finish() had; "" before.
   const std::string& result_hash() const;
 
   static constexpr size_t kMaxSweptKeys = 500;

@@ -36,6 +36,11 @@ struct RunRequest {
   uint64_t batch = 0;              ///< runs in memory at a time; 0: as many as are useful
   uint64_t shard = 0, shards = 1;  ///< which part of the runs: [shard/shards, (shard+1)/shards)
   bool keep_tables = false;        ///< fill Result::tables
+  /// Where results are kept: DIR/results.sqlite and, while runs are in flight, DIR/checkpoint. A
+  /// folder that holds a part of this experiment is gone on with. "": nowhere.
+  std::string directory;
+  double checkpoint_seconds = 30;  ///< between two checkpoints
+  double max_seconds = 0;          ///< then runs are interrupted; 0: never
 };
 
 /// What a run will take.
@@ -82,7 +87,7 @@ struct CellResult {
 struct Result {
   std::string experiment, device;
   uint64_t runs = 0, converged = 0, joint_steps = 0;
-  double seconds = 0;        ///< of the rollout, without start-up
+  double seconds = 0;        ///< of the rollout in all calls that worked on it, without start-up
   bool interrupted = false;  ///< then only runs that had ended are in it
   std::string result_hash;   ///< over every run's outcome, state and tables
   std::vector<CellResult> cells;
@@ -91,9 +96,24 @@ struct Result {
   std::string resolved_config;  ///< TOML, with the origin of every value
 };
 
+/// A metric over the runs that have ended so far.
+struct LiveMetric {
+  std::string name;
+  uint64_t n = 0;
+  double mean = 0, se = 0;
+};
+
 struct Progress {
-  uint64_t runs_done = 0, runs = 0, joint_steps = 0;
-  double seconds = 0;
+  uint64_t runs_done = 0;  ///< of all calls
+  uint64_t runs = 0;
+  uint64_t runs_before = 0;  ///< that had ended before this call
+  uint64_t joint_steps = 0;  ///< of this call
+  double seconds = 0;        ///< of this call
+  uint64_t converged = 0, out_of_steps = 0, diverged = 0;  ///< of runs_done
+  /// Whether runs can converge at all, so that `out_of_steps` means they did not.
+  bool watched = false;
+  double checkpointed = -1;         ///< seconds of this call at the last checkpoint; -1: none
+  std::vector<LiveMetric> metrics;  ///< the leading ones; none in a sweep
 };
 
 /// Set by signal handlers to end a run early.
@@ -119,9 +139,12 @@ class Runner {
   /// result).
   double calibrate(double seconds = 0.3) const;
   /// Runs to the end, or until `interrupt` is true. `progress` is called about ten times a second
-  /// from another thread. May be called again; the result is the same.
+  /// from another thread. May be called again; the result is the same. With a directory: goes on
+  /// where the folder's last call ended; `notes` is told what of it could not be taken up. Errors:
+  /// ConfigError (the folder holds another experiment), IoError (the last good state is kept).
   Result run(const std::function<void(const Progress&)>& progress = {},
-             const InterruptFlag* interrupt = nullptr) const;
+             const InterruptFlag* interrupt = nullptr,
+             const std::function<void(const std::string&)>& notes = {}) const;
 
  private:
   struct Impl;
