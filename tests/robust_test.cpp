@@ -593,7 +593,7 @@ TEST(Outcomes, FailingSteps) {
   const Statistic surprised = value("least", "evaluation");
   EXPECT_NEAR(surprised.mean, 0.347882, 4 * 0.0035);
   EXPECT_LT(surprised.se, 0.005);
-  EXPECT_EQ(value("least", "training").mean, 0.5);
+  EXPECT_NEAR(value("least", "training").mean, 0.5, 0.02);  // a run in 32 may take the bridge
   EXPECT_GT(value("least", "always").mean, 0.48);
 }
 
