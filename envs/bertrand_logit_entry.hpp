@@ -12,19 +12,19 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// The market of bertrand_logit, whose last firm, the outsider, comes and goes by chance: out, it is
-/// in the market of the next period with probability `entry`; in, it is out of the next with
-/// probability `exit`. Out, it sells and earns nothing, its action is ignored, and it does not learn
-/// (`absent`). Everybody sees last period's prices, of which "out" is one more for the outsider. In
-/// the period in which it enters it answers a history in which it was out.
+/// The market of bertrand_logit, whose last firm, the outsider, comes and goes by chance: out, it
+/// is in the market of the next period with probability `entry`; in, it is out of the next with
+/// probability `exit`. Out, it sells and earns nothing, its action is ignored, and it does not
+/// learn (`absent`). Everybody sees last period's prices, of which "out" is one more for the
+/// outsider. In the period in which it enters it answers a history in which it was out.
 ///
 /// All prices lie on the grids of the market with all firms in. Initial values of kind "expected"
 /// are means over rivals' actions among which every rival, as in the replication package, has one
 /// more: being out. A run starts at random prices, the outsider in with the probability that it is
 /// in the long run, entry / (entry + exit).
 ///
-/// Source: Calvano, Calzolari, Denicolo, Pastorello, AER 110(10), 2020, section on a variable market
-/// structure, and the program "entryexit" of its replication package (openICPSR 119462).
+/// Source: Calvano, Calzolari, Denicolo, Pastorello, AER 110(10), 2020, section on a variable
+/// market structure, and the program "entryexit" of its replication package (openICPSR 119462).
 /// Deviations. (1) In the package being out is an entry of the outsider's table: it is never
 /// explored, and left out when a best action is sought anew, but it is updated while the firm is
 /// out, and becomes its best action where it rises above the others; an outsider that is in then
@@ -164,8 +164,8 @@ struct BertrandLogitEntry {
     s.history = number(p, first);
   }
 
-  /// One period; one random word. Shapes: actions int [agents], rewards float [agents], in arrays of
-  /// kMaxAgents.
+  /// One period; one random word. Shapes: actions int [agents], rewards float [agents], in arrays
+  /// of kMaxAgents.
   CUMARL_HD static Episode step(const Params& p, State& s, const int* actions, float* rewards,
                                 Rng& rng) {
     const double draw = unit_double(rng.word());
@@ -218,7 +218,8 @@ struct BertrandLogitEntry {
   }
 
   /// Q0(a) = mean profit of a over the rivals' actions, being out among them, / (1 - gamma):
-  /// [actions]. Throws ParameterError for other kinds, gamma of 1, and more than 10^8 joint actions.
+  /// [actions]. Throws ParameterError for other kinds, gamma of 1, and more than 10^8 joint
+  /// actions.
   static std::vector<double> initial_values(const Params& host, const AgentSpec& spec,
                                             double gamma) {
     if (static_cast<InitKind>(spec.init.kind.value) != InitKind::expected) {

@@ -331,8 +331,8 @@ struct Lbf {
   }
 
   /// Shows the state as "players" and "foods" (y, x, level each; -1, -1, 0 where food is gone),
-  /// "step" and "spawned", and with messages "messages", the last one of each agent; and rebuilds it
-  /// from what the visitor leaves there, foods in any order.
+  /// "step" and "spawned", and with messages "messages", the last one of each agent; and rebuilds
+  /// it from what the visitor leaves there, foods in any order.
   /// Throws ParameterError if that is no state of this game.
   static void state_fields(StateVisitor& v, const Params& p, State& s) {
     int64_t players[3 * kMaxAgents], foods[3 * kMaxFoods];

@@ -10,8 +10,8 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// The options of a game of up to `most` agents (16 at most), as kernels read them. An environment's
-/// Params and Config derive from TeamOptions and TeamOptions::Config.
+/// The options of a game of up to `most` agents (16 at most), as kernels read them. An
+/// environment's Params and Config derive from TeamOptions and TeamOptions::Config.
 ///
 /// With messages, action a of the game and message m are the action a * messages + m. In features
 /// and table indices the options come last: what each other agent sent in the last step, in agent
