@@ -75,7 +75,7 @@ class OneRun {
     rollout_.slots = &slot_;
     rollout_.layout = {sizeof(cell_), sizeof(state_), cell_.memory_bytes};
     rollout_.seed = 5;
-    rollout_.finished = &finished_;
+    rollout_.phase = &phase_;
     start_joint_run<Env>(SerialTeam{}, rollout_, 0);
   }
 
@@ -109,7 +109,7 @@ class OneRun {
   JointCell<Env> cell_{};
   RunState<Env> state_{};
   Slot slot_{3, 0};
-  uint32_t finished_ = 0;
+  SlotPhase phase_ = SlotPhase::started;
   std::vector<Line> memory_;
   Rollout rollout_{};
 };
