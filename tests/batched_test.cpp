@@ -364,10 +364,12 @@ TEST(BatchedLaunches, HaveTheBitsOfTheTiles) {
 
 TEST(BatchedLaunches, HaveTheBitsOfOneLaneWithTeamsOfMore) {
   auto small = base_config<Qmix<float>>(32);
-  small.mixer.embed = 8;
-  small.mixer.width = 8;
+  small.utility.width = 4;
+  small.utility.shared = true;
+  small.mixer.embed = 4;
+  small.mixer.width = 4;
   check_launches<Qmix<float>, EmulatedLauncher<2>>(small, 1);
-  check_launches<Qmix<float>, EmulatedLauncher<16>>(small, 1);
+  check_launches<Vdn<float>, EmulatedLauncher<16>>(base_config<Vdn<float>>(32), 1);
 }
 
 // ---- rounds of joint steps ----------------------------------------------------------------------
