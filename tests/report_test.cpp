@@ -90,7 +90,7 @@ TEST(Bins, FreedmanDiaconisByHand) {
 TEST(Bins, EdgesEqualValuesAndOutliers) {
   // 0.3 / 0.1 is below 3 in doubles: the value belongs to [0.3, 0.4) all the same.
   std::vector<double> tenths;
-  for (int k = 0; k < 1000; ++k) tenths.push_back(0.1 * (k / 100));
+  for (int k = 0; k < 1000; ++k) tenths.push_back((k / 100) / 10.0);
   const charts::Bins edges = charts::bin(tenths);
   EXPECT_NEAR(edges.width, 0.1, 1e-12);  // 2 (0.7 - 0.2) / 10
   EXPECT_EQ(edges.counts, (std::vector<uint64_t>{100, 100, 100, 100, 100, 100, 100, 100, 200}));
