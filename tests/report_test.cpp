@@ -274,6 +274,19 @@ TEST(Page, TenThousandCellsAreSmallPictures) {
   EXPECT_NEAR(data["measures"][0]["mean"][101].get<double>(), std::sin(0.1) + 0.01, 1e-3);
 }
 
+TEST(Page, ManySmallMapsAreSmall) {
+  Result result;
+  for (int slice = 0; slice < 12; ++slice) {
+    for (CellResult& cell : grid(20).cells) {
+      cell.set.emplace_back("env.k", "\"" + std::to_string(slice) + "\"");
+      result.cells.push_back(std::move(cell));
+    }
+  }
+  const std::string page = html_report(result);
+  expect_clean(page);
+  EXPECT_LT(page.size(), 5'000'000U);  // 4,800 cells, 12 measures
+}
+
 TEST(Page, MoreCellsThanPixels) {
   Result wide;
   for (int i = 0; i < 2500; ++i) {
