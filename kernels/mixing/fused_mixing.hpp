@@ -516,9 +516,9 @@ struct FusedMixing {
       for (int r = 0; r < rows; ++r) {
         for (int n = 0; n < columns; ++n) f(r, n);
       }
-      return;
+    } else {
+      for (int k = team.rank(); k < rows * columns; k += Team::size()) f(k / columns, k % columns);
     }
-    for (int k = team.rank(); k < rows * columns; k += Team::size()) f(k / columns, k % columns);
   }
 
   /// Copies a tile's rows, with zeros for those without weight. False if none counts; then all that
