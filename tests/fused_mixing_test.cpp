@@ -379,7 +379,8 @@ TEST(FusedMixing, GradientDoesNotDependOnTheGrid) {
       }
     }
     for (uint64_t lane = 0; lane < 7; ++lane) {
-      Fused::reduce(c.shape, c.rows, partials, losses, c.gradient.as<float>(), &c.loss, lane, 7);
+      Fused::reduce(c.shape, c.rows, partials, losses, c.gradient.as<float>(), &c.loss,
+                    lane * n / 7, (lane + 1) * n / 7);
     }
     EXPECT_TRUE(same_bits(results_of(c), want)) << teams;
   }

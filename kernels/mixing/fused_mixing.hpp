@@ -342,21 +342,23 @@ struct FusedMixing {
     if (team.rank() == 0) *loss = sum;
   }
 
-  /// Entry k of the sum of the chunks' gradients, or of their losses: count numbers, `pitch` apart,
-  /// in the binary tree over kChunks leaves of which those behind `count` are 0.
-  CUMARL_HD static Real reduced(const Real* parts, size_t pitch, int count) {
+  /// The sum of `count` numbers (or vectors of neighbouring ones), `pitch` numbers apart: the binary
+  /// tree over kChunks leaves, of which those behind `count` are 0.
+  template <class Some = Real>
+  CUMARL_HD static Some reduced(const Real* parts, size_t pitch, int count) {
     constexpr int kGroup = 16;
     static_assert(kChunks == 8 * kGroup);
-    Real one = 0, two = 0, four = 0;  // groups that wait for their neighbours
-    Real sum = 0;
+    Some one{}, two{}, four{};  // groups that wait for their neighbours
+    Some sum{};
 #if defined(__CUDA_ARCH__)
 #pragma unroll 1
 #endif
     for (int g = 0; g < 8; ++g) {
-      Real leaf[kGroup];
+      Some leaf[kGroup];
       for (int j = 0; j < kGroup; ++j) {
         const int c = g * kGroup + j;
-        leaf[j] = c < count ? parts[static_cast<size_t>(c) * pitch] : Real(0);
+        leaf[j] = c < count ? *reinterpret_cast<const Some*>(parts + static_cast<size_t>(c) * pitch)
+                            : Some{};
       }
       for (int m = 1; m < kGroup; m *= 2) {
         for (int j = 0; j < kGroup; j += 2 * m) leaf[j] += leaf[j + m];
@@ -382,14 +384,22 @@ struct FusedMixing {
   }
 
   /// gradient [parameters] and *loss of the whole batch from partials [chunks][parameters] and
-  /// losses [chunks]: entries first, first + stride, ...; any number of lanes may share it.
+  /// losses [chunks]: the entries from `begin` to before `end`, and the loss with entry 0.
   CUMARL_HD static void reduce(const Shape& s, int64_t rows, const Real* partials,
-                               const Real* losses, Real* gradient, Real* loss, uint64_t first,
-                               uint64_t stride) {
+                               const Real* losses, Real* gradient, Real* loss, uint64_t begin,
+                               uint64_t end) {
     const size_t n = parameters(s);
     const int count = chunks(rows);
-    for (uint64_t k = first; k < n; k += stride) gradient[k] = reduced(partials + k, n, count);
-    if (first == 0) *loss = reduced(losses, 1, count);
+    uint64_t k = begin;
+#if !defined(__CUDACC__)
+    using In = batch_ops::Registers<Real>;
+    using Vector = typename In::Vector;
+    for (; k % In::kLanes == 0 && k + In::kLanes <= end; k += In::kLanes) {
+      *reinterpret_cast<Vector*>(gradient + k) = reduced<Vector>(partials + k, n, count);
+    }
+#endif
+    for (; k < end; ++k) gradient[k] = reduced(partials + k, n, count);
+    if (begin == 0) *loss = reduced(losses, 1, count);
   }
 
   /// Numbers of memory that a whole batch needs besides scratch: prepared weights, partial
@@ -419,7 +429,8 @@ struct FusedMixing {
             partials + static_cast<size_t>(c) * parameters(s), losses + c);
       team.sync();
     }
-    reduce(s, in.rows, partials, losses, gradient, loss, rank, size);
+    const uint64_t n = parameters(s);
+    reduce(s, in.rows, partials, losses, gradient, loss, rank * n / size, (rank + 1) * n / size);
     team.sync();
   }
 
@@ -501,7 +512,13 @@ struct FusedMixing {
   /// Calls f(row, column) for the entries of the calling lane.
   template <class Team, class F>
   CUMARL_HD static void for_entries(const Team& team, int rows, int columns, F f) {
-    for (int k = team.rank(); k < rows * columns; k += Team::size()) f(k / columns, k % columns);
+    if constexpr (Team::size() == 1) {
+      for (int r = 0; r < rows; ++r) {
+        for (int n = 0; n < columns; ++n) f(r, n);
+      }
+    } else {
+      for (int k = team.rank(); k < rows * columns; k += Team::size()) f(k / columns, k % columns);
+    }
   }
 
   /// Copies a tile's rows, with zeros for those without weight. False if none counts; then all that
@@ -526,16 +543,26 @@ struct FusedMixing {
       return false;
     }
     const Real* const state = in.state + row * s.state_pitch;
-    for_entries(team, rows, s.state_pitch, [&](int r, int n) {
-      k.state[batch_ops::at(r, k.state_pitch) + static_cast<size_t>(n)] =
-          k.share[r] != Real(0)
-              ? Products::factor(state[batch_ops::at(r, s.state_pitch) + static_cast<size_t>(n)])
-              : Real(0);
-    });
-    for_entries(team, rows, kColumns, [&](int r, int n) {
-      k.q[r * kColumns + n] =
-          k.share[r] != Real(0) && n < s.agents ? in.q[(row + r) * kColumns + n] : Real(0);
-    });
+    if constexpr (kTuned<Team>) {
+      for (int r = 0; r < rows; ++r) {
+        const bool kept = k.share[r] != Real(0);
+        const Real* const from = state + batch_ops::at(r, s.state_pitch);
+        Real* const to = k.state + batch_ops::at(r, s.state_pitch);
+        const Real* const q = in.q + (row + r) * kColumns;
+        each_column(team, s.state_pitch, [&](int n) { to[n] = kept ? from[n] : Real(0); });
+        for (int i = 0; i < s.agents; ++i) k.q[r * kColumns + i] = kept ? q[i] : Real(0);
+      }
+    } else {
+      for_entries(team, rows, s.state_pitch, [&](int r, int n) {
+        k.state[batch_ops::at(r, k.state_pitch) + static_cast<size_t>(n)] =
+            k.share[r] != Real(0)
+                ? Products::factor(state[batch_ops::at(r, s.state_pitch) + static_cast<size_t>(n)])
+                : Real(0);
+      });
+      for_entries(team, rows, s.agents, [&](int r, int i) {
+        k.q[r * kColumns + i] = k.share[r] != Real(0) ? in.q[(row + r) * kColumns + i] : Real(0);
+      });
+    }
     team.sync();
     return true;
   }
@@ -769,9 +796,11 @@ struct MixingSteps<Real, Products>::Reduce {
   MixingSteps all;
   uint64_t lanes;
   CUMARL_HD void operator()(uint64_t k) const {
+    const uint64_t n = Fused::parameters(all.shape);
     const int64_t rows = all.batch.rows;
     Fused::reduce(all.shape, rows, Fused::partials_of(all.shape, all.work),
-                  Fused::losses_of(all.shape, rows, all.work), all.gradient, all.loss, k, lanes);
+                  Fused::losses_of(all.shape, rows, all.work), all.gradient, all.loss,
+                  k * n / lanes, (k + 1) * n / lanes);
   }
 };
 
