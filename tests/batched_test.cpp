@@ -462,7 +462,7 @@ struct WalkRun {
     r.layout = layout;
     r.seed = 7;
     r.budget = ~uint64_t{0};
-    r.finished = &finished;
+    r.phase = &phase;
     r.progress = &progress;
     r.interrupt = &interrupt;
   }
@@ -474,7 +474,8 @@ struct WalkRun {
   std::unique_ptr<Block> cell_memory, state, memory;
   std::vector<double> outcome;
   Slot slot{5, 0};
-  uint32_t live = 0, finished = 0;
+  uint32_t live = 0;
+  SlotPhase phase = SlotPhase::started;
   std::atomic<uint64_t> progress{0};
   std::atomic<bool> interrupt{false};
   Rollout r{};
@@ -577,7 +578,7 @@ TEST(BatchedRounds, HaveTheSameBitsByLaunchesAndByTiles) {
   kernels.advance(two, tiles.r);
   EXPECT_EQ(tiles.run().head().rounds, 30u);
   EXPECT_EQ(tiles.run().head().updates, 20u);
-  EXPECT_EQ(tiles.finished, 1u);
+  EXPECT_EQ(tiles.phase, SlotPhase::ended);
   EXPECT_EQ(tiles.progress.load(), 1200u);
   const auto same = [&](const WalkRun& other) {
     const BatchedShape& s = *tiles.run().s;
@@ -598,10 +599,10 @@ TEST(BatchedRounds, HaveTheSameBitsByLaunchesAndByTiles) {
   pieces.r.budget = 1;
   kernels.start(two, pieces.r);
   for (int k = 0; k < 10; ++k) {
-    EXPECT_EQ(pieces.finished, 0u);
+    EXPECT_NE(pieces.phase, SlotPhase::ended);
     kernels.advance(two, pieces.r);
   }
-  EXPECT_EQ(pieces.finished, 1u);
+  EXPECT_EQ(pieces.phase, SlotPhase::ended);
   same(pieces);
   kernels.finish(two, tiles.r);
   kernels.finish(two, pieces.r);
@@ -629,7 +630,7 @@ TEST(BatchedRounds, StopWhereTheWeightsAreNoNumbers) {
   kernels.start(two, walk.r);
   kernels.advance(two, walk.r);
   kernels.finish(two, walk.r);
-  EXPECT_EQ(walk.finished, 1u);
+  EXPECT_EQ(walk.phase, SlotPhase::ended);
   EXPECT_EQ(walk.outcome[0], static_cast<double>(RunStatus::diverged));
   EXPECT_LT(walk.outcome[1], 120'000);
   EXPECT_EQ(walk.outcome[kOutcomeHead], 0.0);

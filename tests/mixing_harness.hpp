@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/mixing/iql.hpp"
 #include "kernels/mixing/qmix.hpp"
 #include "kernels/mixing/qtran.hpp"
 #include "kernels/mixing/vdn.hpp"

@@ -577,7 +577,9 @@ std::string experiments_directory() {
 std::vector<std::pair<std::string, std::string>> experiment_names() {
   const fs::path directory = experiments_directory();
   std::vector<std::pair<std::string, std::string>> names{{kExactExperiment, kExactTitle},
-                                                         {kEquilibria, kEquilibriaTitle}};
+                                                         {kEquilibria, kEquilibriaTitle},
+                                                         {kCalvanoGrid, kCalvanoGridTitle},
+                                                         {kCalvanoTables, kCalvanoTablesTitle}};
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory / "published", error)) {
     if (entry.path().extension() != ".toml") continue;
@@ -604,6 +606,10 @@ Reproduction reproduce(const std::string& name, RunRequest request, const std::s
     reject_run_options(kEquilibria, request);
     return reproduce_equilibria(directory + "/data/matrix_game_equilibria.csv");
   }
+  if (name == kCalvanoGrid) {
+    return reproduce_calvano_grid(std::move(request), directory, progress, interrupt);
+  }
+  if (name == kCalvanoTables) return reproduce_calvano_tables(request, progress, interrupt);
   std::vector<std::string> names;
   for (const auto& [known, title] : experiment_names()) names.push_back(known);
   if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -662,7 +668,12 @@ Reproduction reproduce_exact(const std::string& golden, int threads,
                  ++done;
                  if (progress && since(begin) >= reported + 0.1) {
                    reported = since(begin);
-                   progress({done, sessions.size(), steps.load(), reported});
+                   Progress now;
+                   now.runs_done = done;
+                   now.runs = sessions.size();
+                   now.joint_steps = steps.load();
+                   now.seconds = reported;
+                   progress(now);
                  }
                });
 

@@ -251,7 +251,7 @@ void advance_batched_run(Crew& crew, int worker, std::byte* scratch, const Rollo
   if (worker != 0) return;
   auto& state = *reinterpret_cast<RunState<Env>*>(r.states + slot * r.layout.state_bytes);
   state = batched_state(cell, run);
-  if (state.status != RunStatus::running) r.finished[slot] = 1;
+  r.phase[slot] = phase_of(state.status);
 }
 
 template <class Env>
@@ -272,7 +272,7 @@ void cpu_start_batched(const CpuBackend& backend, const Rollout& r) {
     AnyBatched::show(run, 0, cell.batched.lanes);
     *reinterpret_cast<RunState<Env>*>(r.states + slot * r.layout.state_bytes) =
         batched_state(cell, run);
-    r.finished[slot] = 0;
+    r.phase[slot] = SlotPhase::started;
   }
 }
 

@@ -123,10 +123,10 @@ struct CudaStoreBatched {
   const BatchedCell<Env>* cell;
   BatchedRun run;
   RunState<Env>* state;
-  uint32_t* finished;
+  SlotPhase* phase;
   __device__ void operator()(uint64_t) const {
     *state = batched_state(*cell, run);
-    *finished = state->status == RunStatus::running ? 0 : 1;
+    *phase = run.head().rounds == 0 ? SlotPhase::started : phase_of(state->status);
   }
 };
 
@@ -155,7 +155,7 @@ void cuda_start_batched(const CudaBackend& backend, const Rollout& r) {
            CudaResetLane<Env>{place.on_device, place.run});
     CudaBatched::show(on);
     launch(backend, 1,
-           CudaStoreBatched<Env>{place.on_device, place.run, place.state, r.finished + place.slot});
+           CudaStoreBatched<Env>{place.on_device, place.run, place.state, r.phase + place.slot});
     backend.synchronize();
   }
 }
@@ -195,7 +195,7 @@ void cuda_advance_batched(const CudaBackend& backend, const Rollout& r) {
     const auto store = [&] {
       launch(
           backend, 1,
-          CudaStoreBatched<Env>{place.on_device, place.run, place.state, r.finished + place.slot});
+          CudaStoreBatched<Env>{place.on_device, place.run, place.state, r.phase + place.slot});
       backend.synchronize();
     };
     if (left > 0) {

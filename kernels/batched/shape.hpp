@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "kernels/batched/stages.hpp"
 
@@ -31,6 +32,20 @@ void check_batched(const Config& c) {
   }
   if (c.steps != 1) {
     throw ParameterError("replay.steps", "must be 1 with lanes above 1: single transitions");
+  }
+  if (c.utility.kind.value != 0) {
+    throw ParameterError("utility.kind", "must be \"mlp\" with lanes above 1");
+  }
+  if (c.replay_kind.value != 0) {
+    throw ParameterError("replay.kind", "must be \"uniform\" with lanes above 1");
+  }
+  if (!c.constraint.limit.empty()) {
+    throw ParameterError("cost_limit", "must be left out with lanes above 1");
+  }
+  for (const auto& [key, choice] : {std::pair{"perturb.observation", c.perturb.observation},
+                                    std::pair{"perturb.reward", c.perturb.reward},
+                                    std::pair{"perturb.action", c.perturb.action}}) {
+    if (choice.value != 0) throw ParameterError(key, "must be \"none\" with lanes above 1");
   }
   if (c.every != 1) {
     throw ParameterError("every", "must be 1 with lanes above 1: use rollout and updates");

@@ -18,13 +18,14 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// A learner that has a batched shape: a value decomposition.
+/// A learner that has a batched shape: a value decomposition with a mixer.
 template <class L>
 concept Batchable = requires(const typename L::Config& c) {
   typename L::Mix;
   typename L::Agents;
   c.batched.lanes;
-};
+}
+&&!L::kIndependent;
 
 /// Working memory of one learning step: `rows` transitions, and what follows them. Arrays of agents:
 /// [agents][places][..], a transition's row at its number, what follows it `rows` further.

@@ -92,10 +92,36 @@ CUMARL_HD void learn(const Team& team, const JointParams& p, std::byte* memory, 
 }
 
 template <class Team>
+CUMARL_HD void begin(const Team& team, const JointParams& p, std::byte* memory) {
+  dispatch(p, [&]<class L, class Real>() {
+    if constexpr (requires { L::begin(team, params<L>(p), memory); }) {
+      L::begin(team, params<L>(p), memory + p.learner_at);
+    }
+  });
+}
+
+template <class Team>
 CUMARL_HD void policy(const Team& team, const JointParams& p, std::byte* memory, int which,
                       int agent, double* out) {
   dispatch(p, [&]<class L, class Real>() {
     L::policy(team, params<L>(p), memory + p.learner_at, seen<Real>(p, memory, which), agent, out);
+  });
+}
+
+template <class Team>
+CUMARL_HD void preferences(const Team& team, const JointParams& p, std::byte* memory, int which,
+                           int agent, double* out) {
+  dispatch(p, [&]<class L, class Real>() {
+    const Seen<Real> shown = seen<Real>(p, memory, which);
+    if constexpr (requires { &L::template preferences<Team>; }) {
+      L::preferences(team, params<L>(p), memory + p.learner_at, shown, agent, out);
+    } else {
+      L::policy(team, params<L>(p), memory + p.learner_at, shown, agent, out);
+      constexpr double kLeast = 1e-300;
+      for (int a = 0; a < p.actions[agent]; ++a) {
+        out[a] = portable_log(out[a] > kLeast ? out[a] : kLeast);
+      }
+    }
   });
 }
 
@@ -123,9 +149,18 @@ CUMARL_HD void AnyJointOf<Team>::learn(const Team& team, const JointParams& p, s
   any_joint::learn(team, p, memory, from, step);
 }
 template <class Team>
+CUMARL_HD void AnyJointOf<Team>::begin(const Team& team, const JointParams& p, std::byte* memory) {
+  any_joint::begin(team, p, memory);
+}
+template <class Team>
 CUMARL_HD void AnyJointOf<Team>::policy(const Team& team, const JointParams& p, std::byte* memory,
                                         int which, int agent, double* out) {
   any_joint::policy(team, p, memory, which, agent, out);
+}
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::preferences(const Team& team, const JointParams& p,
+                                             std::byte* memory, int which, int agent, double* out) {
+  any_joint::preferences(team, p, memory, which, agent, out);
 }
 
 }  // namespace cumarl::inline CUMARL_VARIANT

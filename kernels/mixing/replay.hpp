@@ -12,18 +12,20 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// A ring of slots, each with an episode, or a piece of one, of up to `steps` joint steps, and what
 /// was seen behind the last of them; one more slot is being written. With steps = 1 these are single
 /// transitions. Places are numbered slot * (steps + 1) + step.
-/// Memory: of a place x [agents][pitch] and the global vector; rewards; numbers of actions; how a
-/// step left the episode; lengths of the slots.
+/// Memory: of a place x [agents][pitch] and the global vector; rewards [rewards]; numbers of actions;
+/// how a step left the episode; lengths of the slots.
 template <class Real>
 struct Replay {
   struct Shape {
     int32_t slots;  ///< of complete episodes; there is one more
     int32_t steps;
     int32_t agents, pitch, global_pitch;
+    int32_t rewards;  ///< of a step: one of all agents together, or one an agent
   };
 
   CUMARL_HD static size_t bytes(const Shape& s) {
-    return places(s) * (vector(s) * sizeof(Real) + sizeof(Real) + kMaxJointAgents + 1) +
+    return places(s) *
+               ((vector(s) + static_cast<size_t>(s.rewards)) * sizeof(Real) + kMaxJointAgents + 1) +
            (static_cast<size_t>(s.slots) + 1) * sizeof(int32_t) + 4 * 64;
   }
   /// Pre: memory is 64-byte aligned, with bytes(s) of room.
@@ -34,9 +36,9 @@ struct Replay {
            static_cast<size_t>(agent) * static_cast<size_t>(shape_.pitch);
   }
   CUMARL_HD Real* global(int place) const { return x(place, shape_.agents); }
-  /// Of the agents together.
-  CUMARL_HD Real& reward(int place) const {
-    return reinterpret_cast<Real*>(memory_ + rewards_at())[place];
+  /// Of the agents together, or of one of them.
+  CUMARL_HD Real& reward(int place, int which = 0) const {
+    return reinterpret_cast<Real*>(memory_ + rewards_at())[place * shape_.rewards + which];
   }
   CUMARL_HD int32_t& length(int slot) const {
     return reinterpret_cast<int32_t*>(memory_ + lengths_at())[slot];
@@ -71,7 +73,9 @@ struct Replay {
   }
   CUMARL_HD static size_t up(size_t bytes) { return (bytes + 63) / 64 * 64; }
   CUMARL_HD size_t rewards_at() const { return up(places(shape_) * vector(shape_) * sizeof(Real)); }
-  CUMARL_HD size_t lengths_at() const { return rewards_at() + up(places(shape_) * sizeof(Real)); }
+  CUMARL_HD size_t lengths_at() const {
+    return rewards_at() + up(places(shape_) * static_cast<size_t>(shape_.rewards) * sizeof(Real));
+  }
   CUMARL_HD size_t actions_at() const {
     return lengths_at() + up((static_cast<size_t>(shape_.slots) + 1) * sizeof(int32_t));
   }

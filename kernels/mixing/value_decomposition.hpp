@@ -9,6 +9,7 @@
 #include "kernels/linear/joint_learner.hpp"
 #include "kernels/linear/optimizer.hpp"
 #include "kernels/mixing/mixer.hpp"
+#include "kernels/mixing/priorities.hpp"
 #include "kernels/mixing/replay.hpp"
 #include "kernels/mixing/utilities.hpp"
 #include "kernels/tabular/action_choice.hpp"
@@ -21,12 +22,20 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// with r the sum (or mean) of the agents' rewards, Q' of target networks, and u' the greedy actions
 /// by the utilities (`double_q`) or by their targets; a step that ended its episode has no u', one
 /// that a time limit cut has. Every `every`-th time that an episode, or a piece of `replay.steps`
-/// steps of one, has been kept, `batch` of those kept are drawn (with replacement) and learned from.
+/// steps of one, has been kept, `batch` of those kept are drawn (with replacement) and learned from:
+/// each as likely, or by priorities (priorities.hpp), of which a new episode has the largest so far;
+/// the error of an episode is .9 of its largest |Q - target| and .1 of their mean.
+/// A mixer with `kIndependent` mixes nothing: the loss of a joint step is the sum of the agents'
+///   (r_i + gamma Q_i'(x_i', u_i') - Q_i(x_i, u_i))^2.
 /// The sample is worked through in chunks of up to kSteps joint steps, whose activations and
 /// generated weights stay in the run's working memory. Memory of a run: see make().
+/// Recurrent utilities go through kSteps episodes of the sample at a time, the longest ones first, so
+/// that those that have a step t are the first rows of it; the gradient goes back through all steps
+/// of an episode, or of a piece of one, whose hidden state is zero at its start.
 /// Source: the mixer's; van Hasselt, Guez, Silver, "Deep Reinforcement Learning with Double
-/// Q-learning", AAAI 2016. Deviation: no recurrence: utilities see the present features only;
-/// sampling with replacement; one environment a run.
+/// Q-learning", AAAI 2016; the error of an episode: Kapturowski et al., "Recurrent Experience Replay in
+/// Distributed Reinforcement Learning", ICLR 2019. Deviation: sampling with replacement; one
+/// environment a run; with lanes many, see kernels/batched/.
 template <class RealT, template <class> class Mixer>
 struct ValueDecomposition {
   using Real = RealT;
@@ -38,8 +47,11 @@ struct ValueDecomposition {
   static constexpr bool kGreedy = true;
   static constexpr int kSteps = 32;           ///< of a chunk
   static constexpr int kPlaces = 2 * kSteps;  ///< with what follows them
-  static constexpr int kMaxBatch = 1024;  ///< with one lane
+  static constexpr int kMaxBatch = 1024;      ///< with one lane
   static constexpr bool kConstrains = requires { &Mix::template constrain<SerialTeam>; };
+  static constexpr bool kIndependent = requires { Mix::kIndependent; };
+  enum Reward : int32_t { kSum, kMean, kOwn };
+  enum ReplayKind : int32_t { kUniform, kPrioritised };
 
   struct Config : JointConfig {
     double alpha = 5e-4;
@@ -49,13 +61,18 @@ struct ValueDecomposition {
     typename Mix::Config mixer;
     typename Optimizer<Real>::Config optimizer;
     int batch = 32;
+    Choice replay_kind{kUniform};
     int slots = 512;
     int steps = 1;
+    double exponent = 0.6;
+    double epsilon = 1e-6;
+    double beta = 0.4;
+    int beta_updates = 100'000;
     int every = 1;
     int target_every = 200;
     double target_rate = 0.0;
     bool double_q = true;
-    Choice reward{0};
+    Choice reward{kIndependent ? kOwn : kSum};
     BatchedSettings batched;
 
     Config() {
@@ -74,17 +91,31 @@ struct ValueDecomposition {
     c.optimizer.fields(v);
     v("batch", c.batch, Bounds{1, 1e6}, "episodes", "learned from in an update");
     v("every", c.every, Bounds{1, 1e6}, "episodes", "kept between two updates");
+    v.choice("replay.kind", c.replay_kind, {"uniform", "prioritised"},
+             "kept episodes are drawn alike, or by their last error");
     v("replay.slots", c.slots, Bounds{1, 1e9}, "episodes", "that are kept, the newest ones");
     v("replay.steps", c.steps, Bounds{1, 1e5}, "joint step",
       "of a kept episode at most, longer ones are kept in pieces; 1: single transitions");
+    v("replay.exponent", c.exponent, Bounds{0, 1}, "",
+      "prioritised: of the error, for the probability to be drawn; 0: all alike");
+    v("replay.epsilon", c.epsilon, Bounds{1e-12, 1e6}, "", "prioritised: added to the error");
+    v("replay.beta", c.beta, Bounds{0, 1}, "",
+      "prioritised: how far weights make up for it in the first update");
+    v("replay.beta_updates", c.beta_updates, Bounds{1, 1e9}, "updates",
+      "prioritised: until weights make up for all of it");
     v("target.every", c.target_every, Bounds{1, 1e9}, "updates",
       "after which the targets become copies (with target.rate 0)");
     v("target.rate", c.target_rate, Bounds{0, 1}, "",
       "how far the targets move with every update; 0: copies instead");
     v("double_q", c.double_q, "next actions by the utilities, not by their targets");
-    v.choice("reward", c.reward, {"sum", "mean"},
-             "of the agents' rewards, which all of them learn");
-    c.batched.fields(v);
+    if constexpr (kIndependent) {
+      v.choice("reward", c.reward, {"sum", "mean", "own"},
+               "what an agent learns: the sum or mean of all agents' rewards, or its own");
+    } else {
+      v.choice("reward", c.reward, {"sum", "mean"},
+               "of the agents' rewards, which all of them learn");
+    }
+    if constexpr (!kIndependent) c.batched.fields(v);
     c.JointConfig::fields(v);
   }
 
@@ -95,16 +126,23 @@ struct ValueDecomposition {
     Optimizer<Real> descent;
     Exploration exploration;
     Real alpha, gamma, target_rate, reward_scale;
+    Reward reward;
+    Priorities::Shape priorities;
+    double beta, beta_slope;
     int32_t agents, pitch, state_pitch;
+    int32_t group;     ///< recurrent: episodes at a time, else 0
+    int32_t rows;      ///< of an agent's utilities in working memory
+    int32_t own_rows;  ///< and of their slopes
     int32_t batch, every, target_every;
-    bool double_q;
+    bool double_q, prioritised;
     uint64_t size;  ///< of all parameters, the utilities' first
     uint64_t mixer_at;
     // where things are in the run's memory, in bytes
-    uint64_t weights, targets, gradient, moments, prepared, work, indices, kept, bytes;
+    uint64_t weights, targets, gradient, moments, prepared, work, indices, importance, masses,
+        starts, recalled, kept, bytes;
     // and in working memory, in numbers
     uint64_t x, state, next_state, hidden, dh, q, target_q, dq, chosen, next_chosen, dchosen, total,
-        next_total, slope, weight, mixing;
+        next_total, slope, weight, mixing, traces, gates, carry, nothing;
   };
 
   static Params make(const Config& c, const JointSpec& spec, Arena&) {
@@ -112,7 +150,9 @@ struct ValueDecomposition {
     p.utility = Agents::make(c.utility, spec);
     p.mixer = Mix::make(c.mixer, {spec.agents, p.utility.most, p.utility.actions, spec.global_size,
                                   spec.global_pitch});
-    p.replay = {c.slots, c.steps, spec.agents, spec.pitch, spec.global_pitch};
+    p.reward = static_cast<Reward>(c.reward.value);
+    p.replay = {c.slots,    c.steps,           spec.agents,
+                spec.pitch, spec.global_pitch, kIndependent ? spec.agents : 1};
     p.descent = Optimizer<Real>::make(c.optimizer);
     p.exploration = Exploration::make(c.exploration, p.utility.most);
     if (p.exploration.kind != Exploration::kEpsilonGreedy) {
@@ -125,10 +165,14 @@ struct ValueDecomposition {
     if ((static_cast<double>(c.slots) + 1) * (c.steps + 1) > 1e9) {
       throw ParameterError("replay.slots", "times replay.steps must stay below 1e9");
     }
+    if (c.batch > c.slots) {
+      throw ParameterError("batch", "must be from 1 to replay.slots = " + std::to_string(c.slots) +
+                                        ": no more episodes are kept");
+    }
     p.alpha = static_cast<Real>(c.alpha);
     p.gamma = static_cast<Real>(c.gamma);
     p.target_rate = static_cast<Real>(c.target_rate);
-    p.reward_scale = static_cast<Real>(c.reward.value == 1 ? 1.0 / spec.agents : 1.0);
+    p.reward_scale = static_cast<Real>(p.reward == kMean ? 1.0 / spec.agents : 1.0);
     p.agents = spec.agents;
     p.pitch = spec.pitch;
     p.state_pitch = spec.global_pitch;
@@ -136,6 +180,25 @@ struct ValueDecomposition {
     p.every = c.every;
     p.target_every = c.target_every;
     p.double_q = c.double_q;
+    p.prioritised = c.replay_kind.value == kPrioritised;
+    p.priorities = Priorities::make(c.slots + 1, c.exponent, c.epsilon);
+    p.beta = c.beta;
+    p.beta_slope = (1.0 - c.beta) / c.beta_updates;
+    if (p.utility.gates > 0) {
+      if (c.steps == 1) {
+        throw ParameterError("replay.steps",
+                             "must be above 1 with utility.kind = \"gru\": single transitions hold "
+                             "nothing to remember");
+      }
+      p.group = c.batch < kSteps ? c.batch : kSteps;
+    }
+    if (p.group > 0 && static_cast<double>(p.group) * (c.steps + 1) > 1e6) {
+      throw ParameterError("replay.steps",
+                           "times the smaller of batch and 32 must stay below 1e6 with "
+                           "utility.kind = \"gru\"");
+    }
+    p.rows = p.group > 0 ? p.group * (c.steps + 1) : kPlaces;
+    p.own_rows = p.group > 0 ? p.rows : kSteps;
     p.mixer_at = Agents::parameters(p.utility);
     p.size = p.mixer_at + Mix::parameters(p.mixer);
 
@@ -151,19 +214,25 @@ struct ValueDecomposition {
     p.moments = place(p.size * sizeof(Real) * static_cast<uint64_t>(p.descent.moments()));
     p.prepared = place((Agents::prepared(p.utility) + Mix::prepared(p.mixer)) * sizeof(Real));
     p.indices = place(sizeof(Indices) + static_cast<uint64_t>(p.batch) * sizeof(int32_t));
+    p.importance = place(3 * static_cast<uint64_t>(p.batch) * sizeof(Real));
+    p.masses = place(p.prioritised ? Priorities::bytes(p.priorities) : 0);
+    const bool recurrent = p.group > 0;
+    p.starts = place(recurrent ? static_cast<uint64_t>(c.steps + 3) * sizeof(int32_t) : 0);
+    p.recalled =
+        place(recurrent ? batch_ops::at(2 * spec.agents, p.utility.hidden) * sizeof(Real) : 0);
     p.kept = place(Memory::bytes(p.replay));
     p.work = end;
     end = 0;
     const auto rows = [&place](int count, int pitch) { return place(batch_ops::at(count, pitch)); };
     const int n = spec.agents;
-    p.x = rows(n * kPlaces, p.pitch);
+    p.x = rows(recurrent ? kSteps : n * kPlaces, p.pitch);
     p.state = rows(kPlaces, p.state_pitch);
     p.next_state = rows(kSteps, p.state_pitch);
-    p.hidden = rows(n * kPlaces, p.utility.hidden);
+    p.hidden = recurrent ? 0 : rows(n * kPlaces, p.utility.hidden);
     p.dh = rows(kPlaces, p.utility.hidden);
-    p.q = rows(n * kPlaces, p.utility.row);
-    p.target_q = rows(n * kPlaces, p.utility.row);
-    p.dq = rows(n * kSteps, p.utility.row);
+    p.q = rows(n * p.rows, p.utility.row);
+    p.target_q = rows(n * p.rows, p.utility.row);
+    p.dq = rows(n * p.own_rows, p.utility.row);
     p.chosen = rows(kSteps, kColumns);
     p.next_chosen = rows(kSteps, kColumns);
     p.dchosen = rows(kSteps, kColumns);
@@ -172,6 +241,12 @@ struct ValueDecomposition {
     p.slope = rows(1, kSteps);
     p.weight = rows(1, kSteps);
     p.mixing = place(Mix::working(p.mixer, kSteps));
+    if (recurrent) {
+      p.traces = place(static_cast<uint64_t>(n) * Agents::traced(p.utility, p.rows));
+      p.gates = place(Agents::back_scratch(p.utility, kSteps));
+      p.carry = rows(kSteps, p.utility.hidden);
+      p.nothing = rows(kSteps, p.utility.hidden);
+    }
     p.bytes = p.work + end * sizeof(Real);
     return p;
   }
@@ -205,13 +280,24 @@ struct ValueDecomposition {
     return reinterpret_cast<int32_t*>(memory + p.indices + sizeof(Indices));
   }
 
+  /// [batch] what each of them counts; [batch] the largest, and [batch] the sum, of its errors.
+  CUMARL_HD static Real* importance(const Params& p, std::byte* memory) {
+    return reinterpret_cast<Real*>(memory + p.importance);
+  }
+  CUMARL_HD static Priorities priorities(const Params& p, std::byte* memory) {
+    return {p.priorities, memory + p.masses};
+  }
+
   template <class Team>
   CUMARL_HD static void init(const Team& team, const Params& p, std::byte* memory, RunKey key) {
     Real* const w = weights(p, memory);
     uint32_t block = 0;
     for_weights(p, [&](const Weights& m) { init_weights(team, m, w, key, block++); });
     copy_vector(team, targets(p, memory), w, static_cast<int>(p.size));
-    if (team.rank() == 0) *head(memory) = {0, 0, 0, 0, p.descent.first()};
+    if (team.rank() == 0) {
+      *head(memory) = {0, 0, 1.0, 0, 0, p.descent.first()};
+      for (int b = 0; b < p.batch; ++b) importance(p, memory)[b] = 1;
+    }
     team.sync();
   }
 
@@ -220,7 +306,7 @@ struct ValueDecomposition {
                             const Seen<Real>& seen, const uint32_t* words, uint64_t t,
                             JointAction& out) {
     for (int i = 0; i < p.agents; ++i) {
-      const Real* const q = utilities(team, p, memory, seen, i);
+      const Real* const q = utilities(team, p, memory, seen, i, 0);
       const int n = p.utility.actions[i];
       out.action[i] = epsilon_action(p.exploration, top_of(q, n), n, words[i], t);
       team.sync();
@@ -230,9 +316,16 @@ struct ValueDecomposition {
   template <class Team>
   CUMARL_HD static void policy(const Team& team, const Params& p, std::byte* memory,
                                const Seen<Real>& seen, int agent, double* out) {
-    const Real* const q = utilities(team, p, memory, seen, agent);
+    const Real* const q = utilities(team, p, memory, seen, agent, 1);
     pure_strategy(top_of(q, p.utility.actions[agent]), p.utility.actions[agent], out);
     team.sync();
+  }
+
+  /// An evaluated episode begins: recurrent utilities forget the one before. Between two of these
+  /// `policy` is called for every agent once a step.
+  template <class Team>
+  CUMARL_HD static void begin(const Team& team, const Params& p, std::byte* memory) {
+    if (p.group > 0) forget(team, p, memory, 1);
   }
 
   template <class Team>
@@ -245,6 +338,7 @@ struct ValueDecomposition {
     const auto slot = static_cast<int>(complete % static_cast<uint64_t>(p.replay.slots + 1));
     const int place = kept.place(slot, k);
     const bool full = step.episode != Episode::goes_on || k + 1 == p.replay.steps;
+    if (p.group > 0 && step.episode != Episode::goes_on) forget(team, p, memory, 0);
     kept.keep(team, place, from);
     if (full) kept.keep(team, place + 1, to);
     if (team.rank() == 0) {
@@ -253,9 +347,17 @@ struct ValueDecomposition {
         reward += static_cast<Real>(step.rewards[i]);
         kept.actions(place)[i] = static_cast<uint8_t>(step.actions->action[i]);
       }
-      kept.reward(place) = reward * p.reward_scale;
+      for (int i = 0; i < p.replay.rewards; ++i) {
+        kept.reward(place, i) =
+            p.reward == kOwn ? static_cast<Real>(step.rewards[i]) : reward * p.reward_scale;
+      }
       kept.episode(place) = step.episode;
       if (full) kept.length(slot) = k + 1;
+      if (full && p.prioritised) {
+        const Priorities mass = priorities(p, memory);
+        mass.set(slot, at->most);
+        mass.set((slot + 1) % (p.replay.slots + 1), 0);  // it is written next
+      }
     }
     team.sync();  // all have read the head
     if (team.rank() == 0) {
@@ -263,12 +365,33 @@ struct ValueDecomposition {
       at->complete = full ? complete + 1 : complete;
     }
     team.sync();
-    if (!full || (complete + 1) % static_cast<uint64_t>(p.every) != 0) return -1;
-    if (complete + 1 < static_cast<uint64_t>(p.batch < p.replay.slots ? p.batch : p.replay.slots)) {
-      return -1;
+    for (int i = 0; i < p.agents; ++i) {
+      if (diverging(step.rewards[i])) return i;
     }
+    if (!full || (complete + 1) % static_cast<uint64_t>(p.every) != 0) return -1;
+    if (complete + 1 < static_cast<uint64_t>(p.batch)) return -1;
     pick(team, p, memory, complete + 1, Rng(step.key, step.t, Stream::learn));
     return update(team, p, memory) ? -1 : 0;
+  }
+
+  /// Draws `batch` slots of `complete` written ones, and what they count.
+  template <class Team>
+  CUMARL_HD static void pick(const Team& team, const Params& p, std::byte* memory,
+                             uint64_t complete, Rng rng) {
+    if (team.rank() == 0) {
+      const auto ring = static_cast<uint64_t>(p.replay.slots + 1);
+      const uint64_t there = complete < ring ? complete : static_cast<uint64_t>(p.replay.slots);
+      int32_t* const out = picked(p, memory);
+      if (p.prioritised) {
+        pick_by_priority(p, memory, static_cast<double>(there), rng);
+        return team.sync();
+      }
+      for (int b = 0; b < p.batch; ++b) {
+        const uint64_t back = 1 + rng.below(static_cast<uint32_t>(there));
+        out[b] = static_cast<int32_t>((complete - back) % ring);
+      }
+    }
+    team.sync();
   }
 
   /// A gradient step on the slots `picked`. False where the run diverges.
@@ -293,6 +416,7 @@ struct ValueDecomposition {
     if (team.rank() == 0) {
       at->powers = p.descent.after(powers);
       at->updates = updates;
+      if (p.prioritised) set_priorities(p, memory);
     }
     team.sync();
     return !diverging(square);
@@ -309,11 +433,18 @@ struct ValueDecomposition {
     fill(team, g, Real(0), static_cast<int>(p.size));
     Agents::prepare(team, p.utility, w, prepared);
     Mix::prepare(team, p.mixer, w + p.mixer_at, prepared + Agents::prepared(p.utility));
+    if (p.prioritised && team.rank() == 0) {
+      Real* const errors = importance(p, memory) + p.batch;
+      for (int k = 0; k < 2 * p.batch; ++k) errors[k] = 0;
+    }
     int64_t steps = 0;
     for (int b = 0; b < p.batch; ++b) steps += kept.length(slots[b]);
     const Real share = Real(1) / static_cast<Real>(steps);
     Real loss = 0;
-    Cursor cursor{0, 0};
+    for (int b = 0; p.group > 0 && b < p.batch; b += p.group) {
+      loss += unroll(team, p, memory, b, p.batch - b < p.group ? p.batch - b : p.group, share);
+    }
+    Cursor cursor{p.group > 0 ? p.batch : 0, 0};
     while (cursor.episode < p.batch) {
       int follow = 0;
       const int rows = gather(team, p, memory, cursor, follow);
@@ -326,6 +457,7 @@ struct ValueDecomposition {
   struct Head {
     uint64_t complete;  ///< slots written
     uint64_t updates;
+    double most;     ///< largest priority so far, to its exponent
     int32_t step;    ///< of the slot that is written
     int32_t unused;  ///< no padding: digests cover it
     typename Optimizer<Real>::Powers powers;
@@ -338,6 +470,7 @@ struct ValueDecomposition {
   struct Indices {
     int32_t place[kPlaces];  ///< in the replay, of a row
     int32_t next[kSteps];    ///< the row that follows a step
+    int32_t sample[kSteps];  ///< the episode of the sample that it is from
     int32_t action[kSteps * kColumns];
     int32_t next_action[kSteps * kColumns];
     int32_t greedy[kSteps * kColumns];
@@ -362,28 +495,72 @@ struct ValueDecomposition {
     return all + batch_ops::at(agent * rows, pitch);
   }
 
+  /// The hidden state of an agent that plays (which = 0) or is evaluated (1).
+  CUMARL_HD static Real* recalled(const Params& p, std::byte* memory, int agent, int which) {
+    return reinterpret_cast<Real*>(memory + p.recalled) +
+           batch_ops::at(which * p.agents + agent, p.utility.hidden);
+  }
+  template <class Team>
+  CUMARL_HD static void forget(const Team& team, const Params& p, std::byte* memory, int which) {
+    fill(team, recalled(p, memory, 0, which), Real(0), p.agents * p.utility.hidden);
+    team.sync();
+  }
+  /// The hidden states and gates of an agent from row `first` on.
+  CUMARL_HD static typename Agents::Trace trace(const Params& p, std::byte* memory, int agent,
+                                                int first) {
+    const auto size = static_cast<uint64_t>(agent) * Agents::traced(p.utility, p.rows);
+    return Agents::trace(p.utility, work(p, memory, p.traces + size), p.rows, first);
+  }
+
+  /// Of what an agent sees; a recurrent one moves on by a step.
   template <class Team>
   CUMARL_HD static const Real* utilities(const Team& team, const Params& p, std::byte* memory,
-                                         const Seen<Real>& seen, int agent) {
+                                         const Seen<Real>& seen, int agent, int which) {
     Real* const q = work(p, memory, p.q);
+    if (p.group > 0) {
+      Real* const h = recalled(p, memory, agent, which);
+      const typename Agents::Trace out = trace(p, memory, 0, 0);
+      Agents::step(team, p.utility, weights(p, memory), agent, seen.agent(agent), h, 1, out,
+                   work(p, memory, p.gates), q);
+      copy_vector(team, h, out.h, p.utility.hidden);
+      team.sync();
+      return q;
+    }
     Agents::forward(team, p.utility, weights(p, memory), agent, seen.agent(agent), 1,
                     work(p, memory, p.hidden), q);
     return q;
   }
 
-  template <class Team>
-  CUMARL_HD static void pick(const Team& team, const Params& p, std::byte* memory,
-                             uint64_t complete, Rng rng) {
-    if (team.rank() == 0) {
-      const auto ring = static_cast<uint64_t>(p.replay.slots + 1);
-      const uint64_t there = complete < ring ? complete : static_cast<uint64_t>(p.replay.slots);
-      int32_t* const out = picked(p, memory);
-      for (int b = 0; b < p.batch; ++b) {
-        const uint64_t back = 1 + rng.below(static_cast<uint32_t>(there));
-        out[b] = static_cast<int32_t>((complete - back) % ring);
-      }
+  /// One of each of `batch` equal parts of all mass. Lane 0 only.
+  CUMARL_HD static void pick_by_priority(const Params& p, std::byte* memory, double there,
+                                         Rng rng) {
+    const Priorities mass = priorities(p, memory);
+    int32_t* const out = picked(p, memory);
+    const double beta = p.beta + p.beta_slope * static_cast<double>(head(memory)->updates);
+    const double part = mass.total() / p.batch;
+    double most = 0;
+    for (int b = 0; b < p.batch; ++b) {
+      out[b] = mass.find((b + unit_double(rng.word())) * part);
+      const double weight = mass.weight(out[b], there, beta < 1 ? beta : 1);
+      importance(p, memory)[b] = static_cast<Real>(weight);
+      most = weight > most ? weight : most;
     }
-    team.sync();
+    for (int b = 0; b < p.batch; ++b) importance(p, memory)[b] /= static_cast<Real>(most);
+  }
+
+  /// Of the episodes learned from, by their errors. Lane 0 only.
+  CUMARL_HD static void set_priorities(const Params& p, std::byte* memory) {
+    const Memory kept = replay(p, memory);
+    const Priorities mass = priorities(p, memory);
+    const int32_t* const slots = picked(p, memory);
+    const Real* const most = importance(p, memory) + p.batch;
+    const Real* const sum = most + p.batch;
+    for (int b = 0; b < p.batch; ++b) {
+      const double mean = static_cast<double>(sum[b]) / kept.length(slots[b]);
+      const double now = mass.mass(0.9 * static_cast<double>(most[b]) + 0.1 * mean);
+      mass.set(slots[b], now);
+      if (now > head(memory)->most) head(memory)->most = now;
+    }
   }
 
   /// Fills the places of the next chunk and copies what was seen there. Returns its steps; `follow`:
@@ -413,6 +590,7 @@ struct ValueDecomposition {
         for (int k = 0; k < take; ++k) {
           rows.place[r + k] = kept.place(slot, at.step + k);
           rows.next[r + k] = r + k + 1;
+          rows.sample[r + k] = at.episode;
         }
         rows.next[r + take - 1] = last;
         rows.place[last++] = kept.place(slot, at.step + take);
@@ -438,12 +616,249 @@ struct ValueDecomposition {
     return n;
   }
 
+  /// From the chosen utilities of n steps, and of what follows them, through the mixer: the loss,
+  /// and its slopes dchosen.
+  template <class Team>
+  CUMARL_HD static Real together(const Team& team, const Params& p, std::byte* memory, int n,
+                                 Real share, const AllUtilities<Real>& all) {
+    const Memory kept = replay(p, memory);
+    const Indices& rows = indices(p, memory);
+    const Real* const w = weights(p, memory) + p.mixer_at;
+    const Real* const prepared =
+        reinterpret_cast<const Real*>(memory + p.prepared) + Agents::prepared(p.utility);
+    const Real* const counts = importance(p, memory);
+    Real* const mixing = work(p, memory, p.mixing);
+    Real* const total = work(p, memory, p.total);
+    Real* const next_total = work(p, memory, p.next_total);
+    Real* const slope = work(p, memory, p.slope);
+    Real* const weight = work(p, memory, p.weight);
+    const MixRows<Real> later{n, work(p, memory, p.next_state), work(p, memory, p.next_chosen),
+                              rows.next_action};
+    const MixRows<Real> now{n, work(p, memory, p.state), work(p, memory, p.chosen), rows.action};
+    Mix::forward(team, p.mixer, targets(p, memory) + p.mixer_at, later, mixing, next_total);
+    Mix::forward(team, p.mixer, w, now, mixing, total);
+    for_rows(team, n, [&](int r) {
+      const int place = rows.place[r];
+      Real wanted = kept.reward(place);
+      if (kept.episode(place) != Episode::ended) wanted += p.gamma * next_total[r];
+      slope[r] = total[r] - wanted;
+      weight[r] = share * counts[rows.sample[r]];
+    });
+    team.sync();
+    Real loss = 0;
+    for (int r = 0; r < n; ++r) loss += weight[r] * (slope[r] * slope[r]);
+    if (p.prioritised && team.rank() == 0) {
+      for (int r = 0; r < n; ++r) note_error(p, memory, rows.sample[r], slope[r]);
+    }
+    team.sync();
+    for_rows(team, n, [&](int r) { slope[r] = Real(2) * weight[r] * slope[r]; });
+    team.sync();
+    if constexpr (kConstrains) {
+      loss += Mix::constrain(team, p.mixer, w, now, total, all, weight, mixing);
+    }
+    Mix::backward(team, p.mixer, w, prepared, now, slope, mixing, work(p, memory, p.dchosen),
+                  gradient(p, memory) + p.mixer_at);
+    return loss;
+  }
+
+  /// The same without a mixer.
+  template <class Team>
+  CUMARL_HD static Real apart(const Team& team, const Params& p, std::byte* memory, int n,
+                              Real share) {
+    const Memory kept = replay(p, memory);
+    const Indices& rows = indices(p, memory);
+    const Real* const counts = importance(p, memory);
+    const Real* const chosen = work(p, memory, p.chosen);
+    const Real* const next_chosen = work(p, memory, p.next_chosen);
+    Real* const dchosen = work(p, memory, p.dchosen);
+    for_rows(team, n, [&](int r) {
+      const int place = rows.place[r];
+      for (int i = 0; i < p.agents; ++i) {
+        Real wanted = kept.reward(place, i);
+        if (kept.episode(place) != Episode::ended) {
+          wanted += p.gamma * next_chosen[r * kColumns + i];
+        }
+        dchosen[r * kColumns + i] = chosen[r * kColumns + i] - wanted;
+      }
+    });
+    team.sync();
+    Real loss = 0;
+    for (int r = 0; r < n; ++r) {
+      Real sum = 0, squares = 0;
+      for (int i = 0; i < p.agents; ++i) {
+        const Real error = dchosen[r * kColumns + i];
+        sum += error < Real(0) ? -error : error;
+        squares += error * error;
+      }
+      loss += share * counts[rows.sample[r]] * squares;
+      if (p.prioritised && team.rank() == 0) {
+        note_error(p, memory, rows.sample[r], sum / static_cast<Real>(p.agents));
+      }
+    }
+    team.sync();
+    for_rows(team, n, [&](int r) {
+      const Real scale = Real(2) * share * counts[rows.sample[r]];
+      for (int i = 0; i < p.agents; ++i) dchosen[r * kColumns + i] *= scale;
+    });
+    team.sync();
+    return loss;
+  }
+
+  /// Of a step of an episode of the sample, for its priority. Lane 0 only.
+  CUMARL_HD static void note_error(const Params& p, std::byte* memory, int sample, Real error) {
+    const Real size = error < Real(0) ? -error : error;
+    Real* const most = importance(p, memory) + p.batch + sample;
+    if (!(size <= *most)) *most = size;
+    most[p.batch] += size;
+  }
+
+  /// What n steps lose, whose utilities are rows `first` and on of q and target_q, and those of what
+  /// follows them rows.next of the same; adds the slopes of the utilities to rows `first` and on of
+  /// dq.
+  template <class Team>
+  CUMARL_HD static Real compare(const Team& team, const Params& p, std::byte* memory, int n,
+                                int first, Real share) {
+    const Memory kept = replay(p, memory);
+    Indices& rows = indices(p, memory);
+    const int row = p.utility.row;
+    const Real* const q = work(p, memory, p.q);
+    const Real* const target_q = work(p, memory, p.target_q);
+    Real* const dq = work(p, memory, p.dq) + batch_ops::at(first, row);
+    Real* const chosen = work(p, memory, p.chosen);
+    Real* const next_chosen = work(p, memory, p.next_chosen);
+    Real* const dchosen = work(p, memory, p.dchosen);
+    for_rows(team, n, [&](int r) {
+      for (int i = 0; i < p.agents; ++i) {
+        const int at = r * kColumns + i;
+        const size_t next = batch_ops::at(i * p.rows + rows.next[r], row);
+        const Real* const values = q + batch_ops::at(i * p.rows + first + r, row);
+        const Real* const later = target_q + next;
+        const int best = top_of(p.double_q ? q + next : later, p.utility.actions[i]);
+        rows.action[at] = kept.actions(rows.place[r])[i];
+        rows.next_action[at] = best;
+        chosen[at] = values[rows.action[at]];
+        next_chosen[at] = later[best];
+        if constexpr (kConstrains) rows.greedy[at] = top_of(values, p.utility.actions[i]);
+      }
+    });
+    team.sync();
+    Real loss = 0;
+    if constexpr (kIndependent) {
+      loss = apart(team, p, memory, n, share);
+    } else {
+      const AllUtilities<Real> all{
+          q + batch_ops::at(first, row), dq, rows.greedy, p.rows, p.own_rows, row};
+      loss = together(team, p, memory, n, share, all);
+    }
+    for_rows(team, n, [&](int r) {
+      for (int i = 0; i < p.agents; ++i) {
+        const int at = r * kColumns + i;
+        dq[batch_ops::at(i * p.own_rows + r, row) + static_cast<size_t>(rows.action[at])] +=
+            dchosen[at];
+      }
+    });
+    team.sync();
+    return loss;
+  }
+
+  /// Recurrent: the loss of `count` episodes of the sample, from the first-th on, and its gradient.
+  /// Row starts[t] + g is step t of the g-th of them in order of length.
+  template <class Team>
+  CUMARL_HD static Real unroll(const Team& team, const Params& p, std::byte* memory, int first,
+                               int count, Real share) {
+    const Memory kept = replay(p, memory);
+    const int32_t* const slots = picked(p, memory);
+    Indices& rows = indices(p, memory);
+    auto* const starts = reinterpret_cast<int32_t*>(memory + p.starts);
+    int32_t* const order = rows.sample;  // of the sample
+    if (team.rank() == 0) {
+      for (int g = 0; g < count; ++g) {
+        const int length = kept.length(slots[first + g]);
+        int at = g;
+        for (; at > 0 && kept.length(slots[order[at - 1]]) < length; --at) {
+          order[at] = order[at - 1];
+        }
+        order[at] = first + g;
+      }
+      starts[0] = 0;
+      const int longest = kept.length(slots[order[0]]);
+      for (int t = 0, there = count; t <= longest + 1; ++t) {
+        while (there > 0 && kept.length(slots[order[there - 1]]) < t) --there;
+        starts[t + 1] = starts[t] + there;
+      }
+    }
+    team.sync();
+    const int longest = kept.length(slots[order[0]]);
+    const auto there = [starts](int t) { return static_cast<int>(starts[t + 1] - starts[t]); };
+    const int row = p.utility.row;
+    const Real* const w = weights(p, memory);
+    Real* const x = work(p, memory, p.x);
+    Real* const dq = work(p, memory, p.dq);
+    Real* const nothing = work(p, memory, p.nothing);
+    const auto see = [&](int agent, int t, int n) {
+      for (int g = 0; g < n; ++g) {
+        copy_vector(team, x + batch_ops::at(g, p.pitch),
+                    kept.x(kept.place(slots[order[g]], t), agent), p.pitch);
+      }
+      team.sync();
+    };
+    const auto forward = [&](const Real* net, int agent, Real* q) {
+      for (int t = 0; t <= longest; ++t) {
+        see(agent, t, there(t));
+        const Real* const before = t == 0 ? nothing : trace(p, memory, agent, starts[t - 1]).h;
+        Agents::step(team, p.utility, net, agent, x, before, there(t),
+                     trace(p, memory, agent, starts[t]), work(p, memory, p.gates),
+                     q + batch_ops::at(agent * p.rows + starts[t], row));
+      }
+    };
+    for (int i = 0; i < p.agents; ++i) {
+      forward(targets(p, memory), i, work(p, memory, p.target_q));
+      forward(w, i, work(p, memory, p.q));
+      fill(team, dq + batch_ops::at(i * p.rows, row), Real(0), starts[longest + 1] * row);
+    }
+    team.sync();
+
+    Real loss = 0;
+    for (int t = 0; t < longest; ++t) {
+      const int n = there(t + 1);  // those whose step t has something behind it
+      if (team.rank() == 0) {
+        for (int g = 0; g < n; ++g) {
+          rows.place[g] = kept.place(slots[order[g]], t);
+          rows.next[g] = starts[t + 1] + g;
+        }
+      }
+      for (int g = 0; g < n; ++g) {
+        const int place = kept.place(slots[order[g]], t);
+        copy_vector(team, work(p, memory, p.state) + batch_ops::at(g, p.state_pitch),
+                    kept.global(place), p.state_pitch);
+        copy_vector(team, work(p, memory, p.next_state) + batch_ops::at(g, p.state_pitch),
+                    kept.global(place + 1), p.state_pitch);
+      }
+      team.sync();
+      loss += compare(team, p, memory, n, starts[t], share);
+    }
+
+    const Real* const prepared = reinterpret_cast<const Real*>(memory + p.prepared);
+    Real* const carry = work(p, memory, p.carry);
+    for (int i = 0; i < p.agents; ++i) {
+      fill(team, carry, Real(0), kSteps * p.utility.hidden);
+      for (int t = longest - 1; t >= 0; --t) {
+        const int n = there(t + 1);
+        see(i, t, n);
+        const Real* const before = t == 0 ? nullptr : trace(p, memory, i, starts[t - 1]).h;
+        Agents::step_back(team, p.utility, prepared, i, x, before, n,
+                          trace(p, memory, i, starts[t]),
+                          dq + batch_ops::at(i * p.rows + starts[t], row), carry,
+                          work(p, memory, p.gates), gradient(p, memory));
+      }
+    }
+    return loss;
+  }
+
   /// Adds the gradient of n steps, of which each counts `share`, and returns their loss.
   template <class Team>
   CUMARL_HD static Real chunk(const Team& team, const Params& p, std::byte* memory, int n,
                               int follow, Real share) {
-    const Memory kept = replay(p, memory);
-    Indices& rows = indices(p, memory);
     const Real* const w = weights(p, memory);
     const Real* const target = targets(p, memory);
     Real* const g = gradient(p, memory);
@@ -465,67 +880,9 @@ struct ValueDecomposition {
                       n + follow - first, dh, of(target_q, i, row) + batch_ops::at(first, row));
     }
 
-    Real* const chosen = work(p, memory, p.chosen);
-    Real* const next_chosen = work(p, memory, p.next_chosen);
-    for_rows(team, n, [&](int r) {
-      const int next = rows.next[r];
-      for (int i = 0; i < p.agents; ++i) {
-        const int at = r * kColumns + i;
-        const Real* const values = of(q, i, row) + batch_ops::at(r, row);
-        const Real* const later = of(target_q, i, row) + batch_ops::at(next, row);
-        const int best = top_of(p.double_q ? of(q, i, row) + batch_ops::at(next, row) : later,
-                                p.utility.actions[i]);
-        rows.action[at] = kept.actions(rows.place[r])[i];
-        rows.next_action[at] = best;
-        chosen[at] = values[rows.action[at]];
-        next_chosen[at] = later[best];
-        if constexpr (kConstrains) rows.greedy[at] = top_of(values, p.utility.actions[i]);
-      }
-    });
-    for (int i = 0; i < p.agents; ++i) {
-      fill(team, of(dq, i, row, kSteps), Real(0), n * row);
-    }
+    for (int i = 0; i < p.agents; ++i) fill(team, of(dq, i, row, kSteps), Real(0), n * row);
     team.sync();
-
-    Real* const mixing = work(p, memory, p.mixing);
-    Real* const total = work(p, memory, p.total);
-    Real* const next_total = work(p, memory, p.next_total);
-    Real* const slope = work(p, memory, p.slope);
-    const MixRows<Real> later{n, work(p, memory, p.next_state), next_chosen, rows.next_action};
-    const MixRows<Real> now{n, work(p, memory, p.state), chosen, rows.action};
-    Mix::forward(team, p.mixer, target + p.mixer_at, later, mixing, next_total);
-    Mix::forward(team, p.mixer, w + p.mixer_at, now, mixing, total);
-    for_rows(team, n, [&](int r) {
-      const int place = rows.place[r];
-      Real wanted = kept.reward(place);
-      if (kept.episode(place) != Episode::ended) wanted += p.gamma * next_total[r];
-      slope[r] = total[r] - wanted;
-    });
-    team.sync();
-    Real loss = 0;
-    for (int r = 0; r < n; ++r) loss += share * (slope[r] * slope[r]);
-    team.sync();
-    Real* const weight = work(p, memory, p.weight);
-    for_rows(team, n, [&](int r) {
-      slope[r] = Real(2) * share * slope[r];
-      weight[r] = share;
-    });
-    team.sync();
-    if constexpr (kConstrains) {
-      const AllUtilities<Real> all{q, dq, rows.greedy, kPlaces, kSteps, row};
-      loss += Mix::constrain(team, p.mixer, w + p.mixer_at, now, total, all, weight, mixing);
-    }
-    Real* const dchosen = work(p, memory, p.dchosen);
-    Mix::backward(team, p.mixer, w + p.mixer_at, prepared + Agents::prepared(p.utility), now, slope,
-                  mixing, dchosen, g + p.mixer_at);
-    for_rows(team, n, [&](int r) {
-      for (int i = 0; i < p.agents; ++i) {
-        const int at = r * kColumns + i;
-        of(dq, i, row, kSteps)[batch_ops::at(r, row) + static_cast<size_t>(rows.action[at])] +=
-            dchosen[at];
-      }
-    });
-    team.sync();
+    const Real loss = compare(team, p, memory, n, 0, share);
     for (int i = 0; i < p.agents; ++i) {
       Agents::backward(team, p.utility, prepared, i, of(x, i, p.pitch), n,
                        of(hidden, i, p.utility.hidden), of(dq, i, row, kSteps), dh, g);

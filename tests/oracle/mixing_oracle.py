@@ -4,9 +4,9 @@
 usage: mixing_oracle.py MIXING_PROBE [--cases N] [--seed S]
 
 MIXING_PROBE (tests/oracle/mixing_probe.cpp) draws N random shapes (agents 1 to 16,
-actions 2 to 32, state 1 to 256, embed 1 to 64) of VDN, QMIX (one and two hypernetwork layers, ELU and
-ReLU) and QTRAN (base and alt), in float64 and float32, and writes weights, replays, joint values, the
-loss and its gradient. Here the loss is written down from the papers and differentiated by JAX.
+actions 2 to 32, state 1 to 256, embed 1 to 64) of IQL, VDN, QMIX (one and two hypernetwork layers, ELU
+and ReLU) and QTRAN (base and alt), with linear, one-layer and recurrent (GRU) utilities, in float64 and
+float32, and writes weights, replays, joint values, the loss and its gradient. Here the loss is written down from the papers and differentiated by JAX.
 
 Allowed: float64 1e-10 of the largest entry of the same matrix's gradient and of 1 (joint values, loss:
 of their size and of 1); float32 1e-5 of the largest entry of the whole gradient and of 1. In float32 a case is left out where a ReLU, an absolute value
@@ -32,6 +32,8 @@ jax.config.update("jax_enable_x64", True)
 # Everything is put into arrays of one size, zeros elsewhere, so that JAX compiles few programs.
 AGENTS, ACTIONS, FEATURES, STATE, HIDDEN, EMBED, WIDTH, STEPS = 16, 32, 32, 256, 64, 64, 128, 25
 GAMMA = 0.9
+GATE_MATRICES = [f"{gate}_{of}" for gate in ("reset", "update", "candidate") for of in ("input", "state")]
+GATE_BIASES = ["reset_bias", "update_bias", "candidate_bias", "candidate_state_bias"]
 
 
 class Margins:
@@ -50,12 +52,35 @@ def relu(x, margins):
     return jax.nn.relu(x)
 
 
-def utilities(w, x, linear, margins):
-    """[steps][agents][actions]"""
-    first = jnp.einsum("taf,afh->tah", x, w["input"]) + w["number"]
-    hidden = jnp.where(linear, first, jax.nn.relu(first))
-    margins.zero(first, ~linear)
-    return jnp.einsum("tah,aho->tao", hidden, w["output"]) + w["output_bias"]
+def utilities(w, data, margins):
+    """[steps][agents][actions] of what is seen at each step, and of what follows it."""
+    linear, recurrent = data["linear"], data["recurrent"]
+
+    def hidden(x):
+        first = jnp.einsum("taf,afh->tah", x, w["input"]) + w["number"]
+        margins.zero(first, ~linear)
+        return jnp.where(linear, first, jax.nn.relu(first))
+
+    def gated(h, e):
+        """The unit's next state, by the equations of Cho et al. 2014 with r behind the product."""
+        def gate(name):
+            return (jnp.einsum("ah,ahk->ak", e, w[name + "_input"]) + w[name + "_bias"],
+                    jnp.einsum("ah,ahk->ak", h, w[name + "_state"]))
+        r, z = (jax.nn.sigmoid(sum(gate(name))) for name in ("reset", "update"))
+        seen, remembered = gate("candidate")
+        y = jnp.tanh(seen + r * (remembered + w["candidate_state_bias"]))
+        return (1 - z) * y + z * h
+
+    def unroll(h, step):
+        e, later_e, is_first = step
+        h = gated(jnp.where(is_first > 0, 0.0, h), e)
+        return h, (h, gated(h, later_e))
+
+    now, later = hidden(data["x"]), hidden(data["next_x"])
+    _, (now_h, later_h) = jax.lax.scan(unroll, jnp.zeros((AGENTS, HIDDEN)),
+                                       (now, later, data["first"]))
+    now, later = jnp.where(recurrent, now_h, now), jnp.where(recurrent, later_h, later)
+    return tuple(jnp.einsum("tah,aho->tao", h, w["output"]) + w["output_bias"] for h in (now, later))
 
 
 def qmix(w, state, q, deep, use_relu, margins):
@@ -102,12 +127,17 @@ def loss_of(kind, w, target, data):
     margins = Margins()
     share = data["step"] / data["step"].sum()
     there = data["there"]
-    linear, use_relu = data["linear"], data["use_relu"]
-    q = utilities(w, data["x"], linear, margins)
-    later_q = utilities(target, data["next_x"], linear, margins)
-    chooser = jnp.where(data["double_q"], utilities(w, data["next_x"], linear, margins), later_q)
+    use_relu = data["use_relu"]
+    q, chooser = utilities(w, data, margins)
+    _, later_q = utilities(target, data, margins)
+    chooser = jnp.where(data["double_q"], chooser, later_q)
     later_hot = best(jax.lax.stop_gradient(chooser), there, margins)
     later_hot = later_hot * data["agent"][None, :, None]
+    if kind == "iql":
+        goes_on = (GAMMA * (1 - data["ended"]))[:, None]
+        wanted = data["reward"][:, None] + goes_on * jax.lax.stop_gradient((later_q * later_hot).sum(2))
+        errors = data["agent"] * ((q * data["hot"]).sum(2) - wanted)
+        return (share * (errors**2).sum(1)).sum(), (jnp.zeros(STEPS), margins.least)
     later = joint_value(kind, target, data["next_state"], (later_q * later_hot).sum(2), later_hot,
                         use_relu, margins)
     hot = data["hot"]
@@ -154,7 +184,9 @@ def evaluate(kind, w, target, data):
 
 
 def shapes(kind):
-    s = {"input": (AGENTS, FEATURES, HIDDEN), "number": (AGENTS, HIDDEN),
+    s = {name: (AGENTS, HIDDEN, HIDDEN) for name in GATE_MATRICES}
+    s |= {name: (AGENTS, HIDDEN) for name in GATE_BIASES}
+    s |= {"input": (AGENTS, FEATURES, HIDDEN), "number": (AGENTS, HIDDEN),
          "output": (AGENTS, HIDDEN, ACTIONS), "output_bias": (AGENTS, ACTIONS)}
     if kind == "qmix2":
         s |= {"mixing_hidden": (STATE, WIDTH), "final_hidden": (STATE, WIDTH),
@@ -180,7 +212,7 @@ def places(case, kind):
             continue
         flat = at + np.arange(rows)[:, None] * pitch + np.arange(columns)[None, :]
         n = case["agents"]
-        if name in ("input", "output", "output_bias", "number"):
+        if name in ("input", "output", "output_bias", "number", *GATE_MATRICES, *GATE_BIASES):
             whose = [agent] if agent >= 0 else range(n)
             if name == "number":
                 if case["shared"]:  # also with one agent
@@ -189,7 +221,7 @@ def places(case, kind):
                         out.append((f"number {i}", flat[i], [("number", where)]))
                 else:
                     out.append((f"number {agent}", flat[0], [("number", (agent, slice(0, columns)))]))
-            elif name == "output_bias":
+            elif name == "output_bias" or name in GATE_BIASES:
                 out.append((f"{name} {agent}", flat[0], [(name, (i, slice(0, columns))) for i in whose]))
             else:
                 out.append((f"{name} {agent}", flat,
@@ -235,7 +267,8 @@ def check(case, numbers, found):
     data = {"x": np.zeros((STEPS, AGENTS, FEATURES)), "state": np.zeros((STEPS, STATE)),
             "next_x": np.zeros((STEPS, AGENTS, FEATURES)), "next_state": np.zeros((STEPS, STATE)),
             "hot": np.zeros((STEPS, AGENTS, ACTIONS)), "reward": np.zeros(STEPS),
-            "ended": np.zeros(STEPS), "step": np.zeros(STEPS), "agent": np.zeros(AGENTS),
+            "ended": np.zeros(STEPS), "first": np.zeros(STEPS), "recurrent": np.bool_(case["recurrent"]),
+            "step": np.zeros(STEPS), "agent": np.zeros(AGENTS),
             "there": np.zeros((AGENTS, ACTIONS), bool), "linear": np.bool_(case["width"] == 0),
             "use_relu": np.bool_(case["activation"] == 1), "double_q": np.bool_(case["double_q"]),
             "alt": np.bool_(case["variant"] == 1), "opt": case["opt"], "nopt": case["nopt"]}
@@ -249,7 +282,7 @@ def check(case, numbers, found):
             data[s][t, :state] = take(numbers, state)
         for i, a in enumerate(take(numbers, n)):
             data["hot"][t, i, int(a)] = 1
-        data["reward"][t], data["ended"][t] = take(numbers, 2)
+        data["reward"][t], data["ended"][t], data["first"][t] = take(numbers, 3)
         data["step"][t] = 1
     total, loss, gradient = take(numbers, steps), take(numbers, 1)[0], take(numbers, size)
     assert numbers[0].size == 0
@@ -276,7 +309,8 @@ def check(case, numbers, found):
             found["wrong"] += 1
             print(f"DIFFERENT: {label}, {what}: {error:.3g}, allowed {allowed:g}")
 
-    compare("joint values", total, want_total[:steps])
+    if not case["recurrent"]:
+        compare("joint values", total, want_total[:steps])
     compare("loss", loss, want_loss)
     rest = gradient.copy()
     moving = 0
@@ -306,7 +340,7 @@ def main():
         while line := process.stdout.readline():
             case = json.loads(line)
             seen = case["agents"] * case["features"] + case["state"]
-            numbers = 3 * case["size"] + case["steps"] * (2 * seen + case["agents"] + 3) + 1
+            numbers = 3 * case["size"] + case["steps"] * (2 * seen + case["agents"] + 4) + 1
             check(case, np.frombuffer(process.stdout.read(8 * numbers)), found)
             count += 1
     if process.returncode != 0 or count != 2 * arguments.cases:

@@ -4,8 +4,9 @@
 ///
 /// usage: mixing_probe CASES SEED. For each case and precision a line of JSON, then its numbers as
 /// raw doubles, in this order: weights [size], targets [size]; of each step x [agents][features],
-/// state [state], next x, next state, action [agents], reward, 1 where the episode ended; then the
-/// joint value of each step, the loss, the gradient [size].
+/// state [state], next x, next state, action [agents], reward, 1 where the episode ended, 1 at the
+/// first step of an episode; then the joint value of each step (0 where utilities are recurrent or
+/// nothing is mixed), the loss, the gradient [size].
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -49,9 +50,12 @@ void write_case(int number, unsigned seed) {
   c.double_q = draws.whole(0, 1) == 1;
   c.utility.width = draws.whole(0, 3) == 0 ? 0 : draws.size(1, 64);
   c.utility.shared = draws.whole(0, 1) == 1;
-  c.steps = draws.whole(1, 5);
+  const bool recurrent = c.utility.width > 0 && draws.whole(0, 1) == 1;
+  if (recurrent) c.utility.kind.value = Utilities<Real>::kRecurrent;
+  c.steps = draws.whole(recurrent ? 2 : 1, 5);
   c.slots = 8;
   c.batch = draws.whole(1, 5);
+  if constexpr (Learner::kIndependent) c.reward.value = Learner::kSum;
   c.every = 1'000'000;
   int layers = 0, activation = 0, variant = 0;
   double opt = 1, nopt = 1;
@@ -78,6 +82,7 @@ void write_case(int number, unsigned seed) {
   }
   json += "], \"size\": " + std::to_string(d.p.size) +
           ", \"width\": " + std::to_string(c.utility.width) +
+          ", \"recurrent\": " + (recurrent ? "true" : "false") +
           ", \"shared\": " + (c.utility.shared ? "true" : "false") +
           ", \"double_q\": " + (c.double_q ? "true" : "false") +
           ", \"layers\": " + std::to_string(layers) +
@@ -103,13 +108,13 @@ void write_case(int number, unsigned seed) {
     std::vector<Real> from, to;
     std::vector<int> actions;
     float reward;
-    bool ended;
+    bool ended, first;
   };
   std::vector<Step> steps;
   auto see = d.random(draws.rng());
   for (int slot = 0; slot < c.batch; ++slot) {
     for (int k = 0; k < c.steps; ++k) {
-      Step s{see, d.random(draws.rng()), {}, static_cast<float>(draws.unit()), false};
+      Step s{see, d.random(draws.rng()), {}, static_cast<float>(draws.unit()), false, k == 0};
       for (int i = 0; i < agents; ++i) {
         s.actions.push_back(draws.whole(0, sizes.actions[static_cast<size_t>(i)] - 1));
       }
@@ -147,8 +152,15 @@ void write_case(int number, unsigned seed) {
     for (const int a : s.actions) out.push_back(a);
     out.push_back(static_cast<double>(s.reward));
     out.push_back(s.ended ? 1 : 0);
+    out.push_back(s.first ? 1 : 0);
   }
-  for (const Step& s : steps) out.push_back(static_cast<double>(d.total(s.from, s.actions)));
+  for (const Step& s : steps) {
+    double value = 0;
+    if constexpr (!Learner::kIndependent) {
+      if (!recurrent) value = static_cast<double>(d.total(s.from, s.actions));
+    }
+    out.push_back(value);
+  }
   out.push_back(static_cast<double>(loss));
   for (size_t k = 0; k < d.p.size; ++k) out.push_back(static_cast<double>(d.gradient()[k]));
   std::fwrite(json.data(), 1, json.size(), stdout);
@@ -172,9 +184,10 @@ int main(int count, char** arguments) {
   const auto seed = static_cast<unsigned>(std::atoi(arguments[2]));
   for (int k = 0; k < cases; ++k) {
     const unsigned own = seed * 100'003u + static_cast<unsigned>(k);
-    switch (k % 4) {
+    switch (k % 5) {
       case 0: write_both<Vdn>(k, own); break;
       case 3: write_both<Qtran>(k, own); break;
+      case 4: write_both<Iql>(k, own); break;
       default: write_both<Qmix>(k, own);
     }
   }
