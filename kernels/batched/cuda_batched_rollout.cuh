@@ -193,9 +193,8 @@ void cuda_advance_batched(const CudaBackend& backend, const Rollout& r) {
       rounds += static_cast<uint64_t>(s.rollout);
     }
     const auto store = [&] {
-      launch(
-          backend, 1,
-          CudaStoreBatched<Env>{place.on_device, place.run, place.state, r.phase + place.slot});
+      launch(backend, 1,
+             CudaStoreBatched<Env>{place.on_device, place.run, place.state, r.phase + place.slot});
       backend.synchronize();
     };
     if (left > 0) {
