@@ -136,8 +136,8 @@ void draw_impulse(Svg& svg, Panel& p, const CellResult& cell, Deviation deviatio
   chart.x_label = "period (0: before the deviation)";
   chart.y_label = "price";
   chart.marks = marks;
-  for (const auto& [name, words] : {std::pair{"price_deviator", "deviating firm, 95% band"},
-                                    std::pair{"price_rival", "its rival, 95% band"}}) {
+  for (const auto& [name, words] :
+       {std::pair{"price_deviator", "deviator, 95% band"}, std::pair{"price_rival", "rival"}}) {
     charts::Series series = curve_series(words, cell.curves.at(name + suffix));
     for (const ReproduceRow& row : rows) {
       if (row.figure.kind != Kind::point || row.figure.name != name + suffix) continue;

@@ -91,7 +91,8 @@ figure:hover button.save, button.save:focus-visible { opacity: 0.85; }
   color: var(--ground); padding: 3px 8px; border-radius: 5px; font-size: 12.5px; max-width: 60ch; }
 .beside { display: flex; flex-wrap: wrap; gap: 14px 24px; align-items: flex-start; }
 .beside > .choice { flex: 0 1 auto; min-width: 0; }
-.beside > .chosen { flex: 1 1 280px; max-width: 520px; }
+.beside > .chosen { flex: 1 1 280px; min-width: 0; max-width: 520px; }
+.chosen table { font-size: 12.5px; }
 .chosen { border: 1px solid var(--edge); border-radius: 8px; padding: 6px 14px 12px;
   margin: 10px 0; }
 [data-panel] > svg { cursor: crosshair; }

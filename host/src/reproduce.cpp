@@ -577,10 +577,12 @@ std::string experiments_directory() {
 std::vector<std::pair<std::string, std::string>> experiment_names() {
   const fs::path directory = experiments_directory();
   std::vector<std::pair<std::string, std::string>> names{{kExactExperiment, kExactTitle},
-                                                         {kEquilibria, kEquilibriaTitle},
-                                                         {kCalvanoGrid, kCalvanoGridTitle},
-                                                         {kCalvanoTables, kCalvanoTablesTitle}};
+                                                         {kEquilibria, kEquilibriaTitle}};
   std::error_code error;
+  if (fs::exists(directory / (std::string(kCalvanoGrid) + ".toml"), error)) {
+    names.emplace_back(kCalvanoGrid, kCalvanoGridTitle);
+    names.emplace_back(kCalvanoTables, kCalvanoTablesTitle);
+  }
   for (const fs::directory_entry& entry : fs::directory_iterator(directory / "published", error)) {
     if (entry.path().extension() != ".toml") continue;
     if (!fs::exists(directory / entry.path().filename(), error)) continue;

@@ -287,6 +287,7 @@ Reproduction reproduce_calvano_tables(const RunRequest& request, const ProgressC
     out.result.interrupted = one.result.interrupted;
     if (one.result.interrupted) break;
   }
+  out.result.experiment = kCalvanoTables;
   out.result.runs = total.runs_done;
   out.result.joint_steps = total.joint_steps;
   out.result.seconds = out.seconds = total.seconds;

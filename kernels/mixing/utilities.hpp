@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/core/math.hpp"
 #include "kernels/linear/joint_learner.hpp"
+#include "kernels/mixing/activations.hpp"
 #include "kernels/mixing/batch_ops.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -239,7 +239,7 @@ struct Utilities {
         const int z_at = s.hidden + k, y_at = 2 * s.hidden + k;
         const Real r = logistic(gates[k] + other[k]);
         const Real z = logistic(gates[z_at] + other[z_at]);
-        const Real y = hyperbolic(gates[y_at] + r * other[y_at]);
+        const Real y = hyperbolic_tangent(gates[y_at] + r * other[y_at]);
         u[k] = other[y_at];
         gates[k] = r;
         gates[z_at] = z;
@@ -324,12 +324,6 @@ struct Utilities {
   }
 
  private:
-  CUMARL_HD static CUMARL_INLINE Real logistic(Real y) {
-    return static_cast<Real>(1.0 / (1.0 + portable_exp(-static_cast<double>(y))));
-  }
-  CUMARL_HD static CUMARL_INLINE Real hyperbolic(Real y) {
-    return static_cast<Real>(portable_tanh(static_cast<double>(y)));
-  }
   /// Entries that `prepare` makes of one network.
   CUMARL_HD static size_t transposed_size(const Shape& s) {
     return batch_ops::at(s.most + 2 * s.gates, s.hidden);
