@@ -441,14 +441,15 @@ int qmix_kind() {
 struct WalkRun {
   explicit WalkRun(const WalkL::Config& config, uint64_t max_steps) {
     int agent = 0;
-    const JointProblemOf<Walk, true> problem({},
+    const JointProblemOf<Walk, true> problem(std::make_shared<const MadeEnv<Walk>>(Walk::Config{}),
                                              {qmix_kind(), std::make_shared<WalkL::Config>(config)},
                                              {0, max_steps}, {4, 1, 0}, agent);
     layout = problem.layout();
     cell_memory = std::make_unique<Block>(layout.cell_bytes);
     state = std::make_unique<Block>(layout.state_bytes);
     memory = std::make_unique<Block>(layout.memory_bytes);
-    problem.write_cell(arena, cell_memory->data());
+    CellArena parameters(arena);
+    problem.write_cell(parameters, cell_memory->data());
     outcome.resize(kOutcomeHead + problem.columns().size());
     r.cells = cell_memory->data();
     r.states = state->data();

@@ -10,6 +10,7 @@
 #include "kernels/batched/cuda_batched.cuh"
 #include "kernels/batched/dispatch.hpp"
 #include "kernels/batched/launches.hpp"
+#include "kernels/mixing/fused_mixing.cuh"
 
 namespace cumarl::inline CUMARL_VARIANT {
 
@@ -118,6 +119,40 @@ struct Fill {
   float* out;
   float value;
   CUMARL_HD void operator()(uint64_t i) const { out[i] = value; }
+};
+
+/// What row i is to be worth, from what follows it.
+template <class L>
+struct Want : launches::Launch<L> {
+  BatchRows<float> w;
+  CUMARL_HD void operator()(uint64_t i) const {
+    const auto& p = BatchedStages<L>::params(this->run);
+    w.slope[i] = w.reward[i] + (w.ends[i] == 0 ? p.gamma * w.next_total[i] : 0.0F);
+  }
+};
+
+/// The gradient of all utilities of row i from that of those that were taken.
+template <class L>
+struct Scatter : launches::Launch<L> {
+  BatchRows<float> w;
+  template <class Team>
+  CUMARL_HD void operator()(const Team& team, uint64_t i) const {
+    const auto& p = BatchedStages<L>::params(this->run);
+    const auto r = static_cast<int>(i);
+    for (int agent = 0; agent < p.agents; ++agent) {
+      const size_t at = batch_ops::at(r, kColumns) + static_cast<size_t>(agent);
+      const int action = w.action[at];
+      float* const out = BatchedStages<L>::agent_row(w.dq, w.rows, agent, r, p.utility.row);
+      for_columns(team, p.utility.row, [&](int k) { out[k] = k == action ? w.dchosen[at] : 0.0F; });
+    }
+  }
+};
+
+template <class L>
+struct EndUpdate : launches::Launch<L> {
+  CUMARL_HD void operator()(uint64_t) const {
+    if (!this->over()) BatchedStages<L>::end_update(this->run);
+  }
 };
 
 /// Where things are in the parameters of the utilities, from the first network's on.
@@ -261,8 +296,9 @@ template <class L>
 struct Work {
   using Real = typename L::Real;
   BatchRows<Real> rows{};
-  Real *hidden = nullptr, *q = nullptr;  ///< [agents][lanes], to act
-  float *x = nullptr, *ones = nullptr;   ///< for cuBLAS
+  Real *hidden = nullptr, *q = nullptr;     ///< [agents][lanes], to act
+  float *x = nullptr, *ones = nullptr;      ///< for cuBLAS
+  float *fused = nullptr, *loss = nullptr;  ///< for the fused mixer
   size_t bytes = 0;
 
   Work(const JointParams& joint, const BatchedShape& s, std::byte* memory) {
@@ -279,6 +315,11 @@ struct Work {
     if (s.products == Products::exact) return;
     place(x, lanes * static_cast<size_t>(p.pitch));
     place(ones, static_cast<size_t>(s.batch));
+    if constexpr (std::is_same_v<typename L::Mix, MonotonicMixer<float>>) {
+      using Tensor = FusedMixing<float, TensorProducts>;  // has more to keep than strict products
+      place(fused, Tensor::workspace(p.mixer, s.batch));
+      place(loss, 1);
+    }
   }
 };
 
@@ -379,6 +420,41 @@ void CudaBatchedOf<N>::update(const CudaBatchedRun& on) {
         passes.forward(L::targets(p, Stages::own(at)), r.x + batch_ops::at(r.rows, p.pitch),
                        r.places, r.rows, r.next_hidden, r.rows, r.target_q, r.rows);
         launcher.each(n.batch, launches::Select<L>{{on.run}, r});
+        if constexpr (std::is_same_v<typename L::Mix, MonotonicMixer<float>>) {
+          const float* const target = L::targets(p, Stages::own(at));
+          float* const g = L::gradient(p, Stages::own(at));
+          const auto fused = [&]<class Kind>(Kind) {
+            MixingBatch<float> next{};
+            next.rows = r.rows;
+            next.state = r.next_state;
+            next.q = r.next_chosen;
+            next.slope = r.reward;  // not used
+            next.total = r.next_total;
+            launch_fused_mixing<Kind>(on.backend, p.mixer, target + p.mixer_at, next, work.fused,
+                                      g + p.mixer_at, work.loss);
+            launcher.each(n.batch, cuda_batched::Want<L>{{on.run}, r});
+            MixingBatch<float> now{};
+            now.rows = r.rows;
+            now.state = r.state;
+            now.q = r.chosen;
+            now.target = r.slope;
+            now.scale = 1.0F / static_cast<float>(on.s.batch);
+            now.total = r.total;
+            now.dq = r.dchosen;
+            launch_fused_mixing<Kind>(on.backend, p.mixer, mine + p.mixer_at, now, work.fused,
+                                      g + p.mixer_at, work.loss);
+          };
+          if (passes.tf32) {
+            fused(TensorProducts{});
+          } else {
+            fused(StrictProducts{});
+          }
+          launcher.teams(n.batch, cuda_batched::Scatter<L>{{on.run}, r});
+          passes.backward(mine, r, work.ones, g);
+          launch_step<L>(launcher, n, on.run);
+          launcher.each(1, cuda_batched::EndUpdate<L>{{on.run}});
+          return;
+        }
         launcher.teams(n.tiles, launches::Mixing<L>{{on.run}, r});
         // tiles have zeros for the utilities: these are the first one's
         passes.backward(mine, r, work.ones, Stages::tile_gradient(p, r, 0));

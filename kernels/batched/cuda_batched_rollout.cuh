@@ -185,14 +185,16 @@ void cuda_advance_batched(const CudaBackend& backend, const Rollout& r) {
       for (int update = 0; learns && update < s.updates; ++update) CudaBatched::update(on);
     };
     const BatchedRun sizes{&place.cell.learner, &s, place.run.memory, place.run.key};
-    for (; left > 0 && !updates_follow(sizes, rounds); --left) {
-      iteration(false);
+    // one iteration goes ahead of the graph: whatever is loaded or set up at first use is there
+    // before the capture
+    for (bool learns = false; left > 0 && !learns; --left) {
+      learns = updates_follow(sizes, rounds);
+      iteration(learns);
       rounds += static_cast<uint64_t>(s.rollout);
     }
     const auto store = [&] {
-      launch(
-          backend, 1,
-          CudaStoreBatched<Env>{place.on_device, place.run, place.state, r.phase + place.slot});
+      launch(backend, 1,
+             CudaStoreBatched<Env>{place.on_device, place.run, place.state, r.phase + place.slot});
       backend.synchronize();
     };
     if (left > 0) {

@@ -220,14 +220,20 @@ void launch_end_rollout(Launcher& on, const BatchedRun& run) {
   on.each(1, launches::EndRollout<L>{{run}});
 }
 
-/// From the gradients of all tiles to the moved weights.
+/// The moved weights from the whole gradient; what is counted is not counted yet.
+template <class L, class Launcher>
+void launch_step(Launcher& on, const LaunchSizes& n, const BatchedRun& run) {
+  on.teams(n.blocks, launches::Measure<L>{{run}});
+  on.teams(n.blocks, launches::Move<L>{{run}});
+}
+
+/// From the gradients of all tiles to the next update.
 template <class L, class Launcher>
 void launch_descent(Launcher& on, const LaunchSizes& n, const BatchedRun& run,
                     const BatchRows<typename L::Real>& w) {
   on.teams(n.parts * n.columns, launches::Collect<L>{{run}, w});
   on.teams(n.columns, launches::Reduce<L>{{run}});
-  on.teams(n.blocks, launches::Measure<L>{{run}});
-  on.teams(n.blocks, launches::Move<L>{{run}});
+  launch_step<L>(on, n, run);
   on.teams(1, launches::EndUpdate<L>{{run}});
 }
 

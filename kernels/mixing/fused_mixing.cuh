@@ -29,7 +29,7 @@ int mixing_tile(const CudaBackend& backend, const typename MonotonicMixer<Real>:
 
 /// FusedMixing on the backend's stream, in three kernels; does not wait. All pointers are to the
 /// device's memory: `work` has room for FusedMixing::workspace(shape, in.rows) numbers; gradient
-/// [parameters] and *loss are written. With TensorProducts the matrix products are of TF32.
+/// [parameters] and *loss are written, but where in.dq is null. With TensorProducts the matrix products are of TF32.
 /// Pre: in.rows > 0. Throws CudaError if a launch is refused, or if one row is more than a block's
 /// shared memory.
 template <class Products, class Real>
@@ -48,7 +48,7 @@ void launch_fused_mixing(const CudaBackend& backend,
   launch_teams<CudaMixingPolicy::kThreads, 128>(
       backend, static_cast<uint64_t>(Fused::chunks(in.rows)),
       Fused::template scratch<Team>(shape, tile) * sizeof(Real), typename Steps::Chunk{all});
-  launch(backend, parameters, typename Steps::Reduce{all, parameters});
+  if (in.dq != nullptr) launch(backend, parameters, typename Steps::Reduce{all, parameters});
 }
 
 }  // namespace cumarl::inline CUMARL_VARIANT

@@ -33,7 +33,8 @@ struct MixingBatch {
   const Real* weight;  ///< [rows]; null: 1. Rows with 0 are not read: their total and dq are 0
   Real scale;
   Real* total;  ///< [rows] joint values
-  Real* dq;     ///< [rows][kColumns] d loss / d q; columns of no agent stay as they are
+  Real* dq;     ///< [rows][kColumns] d loss / d q; columns of no agent stay as they are. Null: totals
+                ///< alone are asked for, with any `slope`; no gradient is written
 };
 
 /// Products as batch_ops.hpp has them: strict multiply and add, the same bits for every team.
@@ -316,7 +317,8 @@ struct FusedMixing {
                               Real* scratch, Real* partial, Real* loss) {
     const Work k = make_work(places<Team>(s, tile), scratch);
     const auto n = static_cast<int>(parameters(s));
-    for (int j = team.rank(); j < n; j += Team::size()) partial[j] = Real(0);
+    const bool learns = in.dq != nullptr;
+    for (int j = team.rank(); learns && j < n; j += Team::size()) partial[j] = Real(0);
     const int64_t each = chunk_rows(in.rows);
     const int64_t begin = c * each;
     const int64_t end = begin + each < in.rows ? begin + each : in.rows;
@@ -326,6 +328,7 @@ struct FusedMixing {
       if (!gather(team, s, in, row, rows, k)) continue;
       values(team, s, w, transposed, rows, k);
       sum = judge(team, in, row, rows, k, sum);
+      if (!learns) continue;
       if constexpr (kTuned<Team>) {
         const MixRows<Real> here{rows, k.state, k.q, nullptr};
         Mix::backward(team, s, w, transposed, here, k.slope, k.work, k.dq, partial);
@@ -537,7 +540,7 @@ struct FusedMixing {
     team.sync();
     if (counts == 0) {
       for_entries(team, rows, s.agents, [&](int r, int i) {
-        in.dq[(row + r) * kColumns + i] = Real(0);
+        if (in.dq != nullptr) in.dq[(row + r) * kColumns + i] = Real(0);
         if (i == 0) in.total[row + r] = Real(0);
       });
       return false;
