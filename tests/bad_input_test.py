@@ -428,7 +428,7 @@ max_steps = 10
 """
 given("learner.batch above replay.slots", "learner.batch=513",
       ["learner.batch", "must be from 1 to replay.slots = 512"], base=TEAM)
-given("learner.batch of none", "learner.batch=0", ["learner.batch=0", "from 1 to 1024"], base=TEAM)
+given("learner.batch of none", "learner.batch=0", ["learner.batch=0", "from 1 to"], base=TEAM)
 given("no agents for a team", "env.players=0", ["env.players=0", "from 1 to 6"], base=TEAM)
 given("a reward that is no number", "env.penalty=nan", ["env.penalty"], base=TEAM)
 given("recurrent utilities over single transitions", 'learner.utility.kind="gru"',

@@ -46,7 +46,7 @@ std::string scaled(double value) {
     value /= 1000;
     ++unit;
   }
-  const int decimals = value < 10 && unit > 0 ? 2 : (value < 100 ? 1 : 0);
+  const int decimals = unit == 0 || value >= 100 ? 0 : (value < 10 ? 2 : 1);
   return fmt::format("{:.{}f}{}", value, decimals, units[unit]);
 }
 
