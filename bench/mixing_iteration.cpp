@@ -1,12 +1,12 @@
 /// \file
 /// Time of one training iteration of QMIX: the sample of a batch of episodes (drawn and copied from
-/// the replay), forward, loss, backward, clipped step. bench/peers/mixing_peers.py times the same in
-/// other libraries.
+/// the replay), forward, loss, backward, clipped step. bench/peers/mixing_peers.py times the same
+/// in other libraries.
 ///
-/// usage: mixing_iteration [--fused ROWS] [AGENTS...]. Prints for each number of agents a line of JSON:
-/// the median time (and processor time) of one run alone on a core, and of a population of one run a
-/// core of the machine. With --fused: of the fused mixing network, forward and backward, on ROWS
-/// samples, by one thread.
+/// usage: mixing_iteration [--fused ROWS] [AGENTS...]. Prints for each number of agents a line of
+/// JSON: the median time (and processor time) of one run alone on a core, and of a population of
+/// one run a core of the machine. With --fused: of the fused mixing network, forward and backward,
+/// on ROWS samples, by one thread.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

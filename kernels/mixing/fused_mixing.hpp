@@ -1,12 +1,12 @@
 /// \file
 /// QMIX's mixing network on a large batch, forward and backward in one pass over it: joint values,
-/// their slopes in the utilities, and the gradient of all hypernetworks. What the hypernetworks make
-/// of a sample stays in a team's scratch.
+/// their slopes in the utilities, and the gradient of all hypernetworks. What the hypernetworks
+/// make of a sample stays in a team's scratch.
 ///
 /// Work is cut by the number of samples alone. A chunk is a stretch of up to kChunks equal ones; a
-/// team goes through a chunk tile by tile and adds up its gradient row by row; the chunks' gradients
-/// are added in one binary tree. So results depend neither on how many teams there are, nor on
-/// their size, nor on the tile. Parameters, their layout and the mathematics are those of
+/// team goes through a chunk tile by tile and adds up its gradient row by row; the chunks'
+/// gradients are added in one binary tree. So results depend neither on how many teams there are,
+/// nor on their size, nor on the tile. Parameters, their layout and the mathematics are those of
 /// MonotonicMixer (qmix.hpp), which is what one lane of a CPU runs on each tile.
 ///
 /// In order: `prepare` (once for new parameters), `chunk` for every chunk (in any order, by any
@@ -47,7 +47,8 @@ struct StrictProducts {
   }
 
   /// batch_ops::product for teams of any size, without the barrier behind it; a lane computes
-  /// blocks of rows of a column. Lanes have the same entries whenever rows and columns are the same.
+  /// blocks of rows of a column. Lanes have the same entries whenever rows and columns are the
+  /// same.
   template <class Real, class Team>
   CUMARL_HD static void product(const Team& team, batch_ops::Factor<Real> a, int rows, int depth,
                                 const Real* b, int b_pitch, int columns,
@@ -87,8 +88,9 @@ CUMARL_HD inline float round_tf32(float x) {
 }
 
 /// Products of factors that were rounded to TF32 when they were written, summed in float32: what
-/// tensor cores compute, but for the order of their sums. Of a product, |error| <= (2^-10 + 2^-22 + K 2^-23) sum of |a b| over its K
-/// terms: 2^-11 for each factor, and one rounding of float32 a term.
+/// tensor cores compute, but for the order of their sums. Of a product, |error| <= (2^-10 + 2^-22 +
+/// K 2^-23) sum of |a b| over its K terms: 2^-11 for each factor, and one rounding of float32 a
+/// term.
 struct RoundedProducts : StrictProducts {
   static constexpr bool kRounds = true;
   CUMARL_HD static CUMARL_INLINE float factor(float x) { return round_tf32(x); }
@@ -119,8 +121,8 @@ struct TensorProducts {
 #endif
   }
 
-  /// Pre: columns is a multiple of 16; on a GPU the team consists of whole warps. No barrier behind;
-  /// lanes have the same entries whenever rows and columns are the same.
+  /// Pre: columns is a multiple of 16; on a GPU the team consists of whole warps. No barrier
+  /// behind; lanes have the same entries whenever rows and columns are the same.
   template <class Team>
   CUMARL_HD static void product(const Team& team, batch_ops::Factor<float> a, int rows, int depth,
                                 const float* b, int b_pitch, int columns,
@@ -221,8 +223,8 @@ struct TensorProducts {
     }
   }
 
-  /// Calls f(held, group, four) for the lanes 4 * group + four of a warp whose fragments the calling
-  /// lane holds.
+  /// Calls f(held, group, four) for the lanes 4 * group + four of a warp whose fragments the
+  /// calling lane holds.
   template <class Team, class F>
   CUMARL_HD static CUMARL_INLINE void for_fragment(const Team& team, F f) {
     if constexpr (kHeld == 1) {
@@ -288,8 +290,8 @@ struct FusedMixing {
     return p.end;
   }
 
-  /// Transposes the second layers for `chunk`, rounds all. Entry k of `prepared(s)` for k = first, first +
-  /// stride, ...; any number of lanes may share it.
+  /// Transposes the second layers for `chunk`, rounds all. Entry k of `prepared(s)` for k = first,
+  /// first + stride, ...; any number of lanes may share it.
   CUMARL_HD static void prepare(const Shape& s, const Real* w, Real* out, uint64_t first,
                                 uint64_t stride) {
     const auto hidden = static_cast<uint64_t>(s.hidden);
@@ -307,8 +309,8 @@ struct FusedMixing {
     }
   }
 
-  /// Chunk `c`: its rows' total and dq, its share of the gradient (partial [parameters], written) and
-  /// of the loss (*loss; 0 where slopes are given). All lanes of a team call it.
+  /// Chunk `c`: its rows' total and dq, its share of the gradient (partial [parameters], written)
+  /// and of the loss (*loss; 0 where slopes are given). All lanes of a team call it.
   /// Pre: tile > 0; scratch has room for scratch<Team>(s, tile) numbers, aligned to 64 bytes;
   /// `transposed` is what `prepare` made.
   template <class Team>
@@ -345,8 +347,8 @@ struct FusedMixing {
     if (team.rank() == 0) *loss = sum;
   }
 
-  /// The sum of `count` numbers (or vectors of neighbouring ones), `pitch` numbers apart: the binary
-  /// tree over kChunks leaves, of which those behind `count` are 0.
+  /// The sum of `count` numbers (or vectors of neighbouring ones), `pitch` numbers apart: the
+  /// binary tree over kChunks leaves, of which those behind `count` are 0.
   template <class Some = Real>
   CUMARL_HD static Some reduced(const Real* parts, size_t pitch, int count) {
     constexpr int kGroup = 16;
@@ -442,9 +444,9 @@ struct FusedMixing {
   template <class Team>
   static constexpr bool kTuned = Team::size() == 1 && std::is_same_v<Products, StrictProducts>;
 
-  /// Where a tile's matrices are in scratch, in numbers, and their pitches. In the tuned way those of
-  /// MonotonicMixer; else 4 numbers longer than a multiple of 16, so that the rows that the lanes of
-  /// a warp read together begin in different banks of shared memory.
+  /// Where a tile's matrices are in scratch, in numbers, and their pitches. In the tuned way those
+  /// of MonotonicMixer; else 4 numbers longer than a multiple of 16, so that the rows that the
+  /// lanes of a warp read together begin in different banks of shared memory.
   struct Places {
     size_t q, slope, total, share, dq, work, t, dt, pre, dpre, weights, end;
     int state, wide, units, made;
