@@ -71,7 +71,7 @@ class Reporter {
 /// What there is to say of the runs that have ended, while others are in flight.
 class LiveView {
  public:
-  /// The leading metrics: those of all agents together.
+  /// The leading metrics: those of all agents together; and the entropy of policies.
   static constexpr size_t kMetrics = 3;
 
   /// `watched`: see Progress. `cell`: the only cell, or null in a sweep.
@@ -80,7 +80,8 @@ class LiveView {
     now_.watched = watched;
     for (size_t c = 0; cell != nullptr && c < cell->meaning.columns.size(); ++c) {
       const OutcomeColumn& column = cell->meaning.columns[c];
-      if (column.kind != OutcomeColumn::Kind::metric || now_.metrics.size() == kMetrics ||
+      if (column.kind != OutcomeColumn::Kind::metric ||
+          (now_.metrics.size() >= kMetrics && column.name != kEntropyMetric) ||
           column.name.find("_agent") != std::string::npos) {
         continue;
       }
