@@ -16,6 +16,9 @@ endif()
 set(CUMARL_ENVS_A_UNIT 4 CACHE STRING
   "Agentwise environments compiled in one translation unit: more of them build faster from nothing, one builds faster after a change")
 
+set(CUMARL_ENVS "" CACHE STRING
+  "Environments to compile, by the names of their headers (bertrand_logit;lbf); empty: all. A few build fast while one works on them")
+
 # g++ 12 sees uninitialised values in its own AVX-512 intrinsics once they are inlined.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set(CUMARL_KERNEL_FLAGS -Wno-maybe-uninitialized -Wno-uninitialized)
@@ -120,6 +123,9 @@ ${joint_include}
 namespace cumarl::inline CUMARL_VARIANT {
 inline constexpr int kJointLearners = ${joint_count};
 /// Calls f.template operator()<L>() for the kind-th joint learner.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable  // f may be for the host alone
+#endif
 template <class Real, class F>
 CUMARL_HD void dispatch_joint(int kind, F f) {
   switch (kind) {
@@ -134,6 +140,15 @@ ${joint_cases}    default: break;
 "// Generated: do not edit.
 #include \"kernels/linear/any_joint_impl.hpp\"
 template struct cumarl::${VARIANT}::AnyJointOf<cumarl::${VARIANT}::SerialTeam>;
+")
+    set_source_files_properties(${unit} PROPERTIES COMPILE_OPTIONS
+      "${CUMARL_FLAGS_${VARIANT}};-DCUMARL_VARIANT=${VARIANT};${CUMARL_KERNEL_FLAGS}")
+    target_sources(${target} PRIVATE ${unit})
+    set(unit ${gen}/any_batched_${VARIANT}.cpp)
+    file(CONFIGURE OUTPUT ${unit} CONTENT
+"// Generated: do not edit.
+#include \"kernels/batched/any_batched_impl.hpp\"
+template struct cumarl::${VARIANT}::AnyBatchedOf<0>;
 ")
     set_source_files_properties(${unit} PROPERTIES COMPILE_OPTIONS
       "${CUMARL_FLAGS_${VARIANT}};-DCUMARL_VARIANT=${VARIANT};${CUMARL_KERNEL_FLAGS}")
@@ -161,9 +176,14 @@ template struct cumarl::AnyLearnerOf<0>;
 #include \"kernels/linear/any_joint_impl.cuh\"
 template struct cumarl::AnyJointOf<cumarl::SerialTeam>;
 ")
-    set_source_files_properties(${gen}/any_learner.cu ${gen}/any_joint.cu
+    file(CONFIGURE OUTPUT ${gen}/any_batched.cu CONTENT
+"// Generated: do not edit.
+#include \"kernels/batched/cuda_batched_impl.cuh\"
+template struct cumarl::CudaBatchedOf<0>;
+")
+    set_source_files_properties(${gen}/any_learner.cu ${gen}/any_joint.cu ${gen}/any_batched.cu
       PROPERTIES COMPILE_OPTIONS "--maxrregcount=128")
-    target_sources(${target} PRIVATE ${gen}/any_learner.cu ${gen}/any_joint.cu)
+    target_sources(${target} PRIVATE ${gen}/any_learner.cu ${gen}/any_joint.cu ${gen}/any_batched.cu)
     set_target_properties(${target} PROPERTIES
       CUDA_SEPARABLE_COMPILATION ON CUDA_RESOLVE_DEVICE_SYMBOLS ON)
   endif()
@@ -188,6 +208,10 @@ using Learner${any} = AnyLearner;
     string(REPLACE "|" ";" entry "${entry}")
     list(GET entry 0 ENV_HEADER)
     list(GET entry 1 ENV_TYPE)
+    get_filename_component(name ${ENV_HEADER} NAME_WE)
+    if(CUMARL_ENVS AND NOT name IN_LIST CUMARL_ENVS)
+      continue()
+    endif()
     set(loops compiled)
     list(LENGTH entry fields)
     if(fields GREATER 2)
@@ -220,9 +244,10 @@ using Learner${any} = AnyLearner;
     string(APPEND CUDA_KERNEL_CASES
       "    case ${any}: return cuda_kernels<${ENV_TYPE}, Learner${any}>(shape, ShapeList<>{});\n")
     if(joint_count GREATER 0)
-      string(APPEND CPU_KERNEL_CASES "    case ${joint_loops}: return cpu_joint_kernels<${ENV_TYPE}>();\n")
+      string(APPEND CPU_KERNEL_CASES
+        "    case ${joint_loops}: return shape == kLanesShape ? cpu_batched_kernels<${ENV_TYPE}>() : cpu_joint_kernels<${ENV_TYPE}>();\n")
       string(APPEND CUDA_KERNEL_CASES
-        "    case ${joint_loops}: return cuda_joint_kernels<${ENV_TYPE}>();\n")
+        "    case ${joint_loops}: return shape == kLanesShape ? cuda_batched_kernels<${ENV_TYPE}>() : cuda_joint_kernels<${ENV_TYPE}>();\n")
       string(APPEND PAIR_MODELS
         "  add_joint_models<${ENV_TYPE}, KernelsOf${ENV_TYPE}<${joint_loops}>>(models);\n")
     endif()

@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "envs/team_options.hpp"
 #include "kernels/core/env.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -69,6 +70,8 @@ struct CellSets {
 ///  - `look(p, state, agent, down, right)`: the cell that an agent's window shows so many rows
 ///    below and columns right of its centre, -1 off the grid. For grids whose edges join, and for
 ///    agents who turn their window. Without it: cell_of plus that offset.
+///  - `costs(p, before, actions, after, out)`: what a joint step costs each agent, for limits on it;
+///    actions double [agents], out float [agents], in arrays of kMaxAgents
 ///  - `measure<World>(p, policy, sink)`: measures after those of the episodes. World is
 ///    Gridworld<Game>, p its Params; World::watch plays the episodes.
 template <class G>
@@ -113,25 +116,20 @@ template <GridworldGame Game>
 struct Gridworld {
   static constexpr EnvFacts kFacts = Game::kFacts;
   static constexpr int kMaxAgents = Game::kMaxAgents;
-  static constexpr int kMaxMessages = 16;
   static constexpr uint32_t kMaxObservations = 1U << 24;  ///< largest table index space
   static constexpr bool kSharedObservation = false;
 
-  /// Who gets what the game pays. The sum over the agents is the same with all of them.
-  enum RewardRule {
-    kIndividual,  ///< each its own
-    kShared,      ///< each the mean
-    kMixed,       ///< (1 - mix) of its own, mix of the mean
-  };
+  using Options = TeamOptions<kMaxAgents>;
+  static constexpr int kMaxMessages = Options::kMaxMessages;
+  using RewardRule = typename Options::RewardRule;
+  static constexpr RewardRule kIndividual = Options::kIndividual;
+  static constexpr RewardRule kShared = Options::kShared;
+  static constexpr RewardRule kMixed = Options::kMixed;
 
   /// What a user may set. Checked by make().
-  struct Config {
+  struct Config : Options::Config {
     typename Game::Config game;
     int sight = 0;
-    Choice rewards{kIndividual};
-    double mix = 0.5;
-    int messages = 1;
-    bool agent_ids = false;
     int max_steps = Game::kMaxSteps;
   };
 
@@ -139,37 +137,27 @@ struct Gridworld {
     Game::fields(v, c.game);
     v("sight", c.sight, Bounds{0, 255}, "cells",
       "how far an agent sees in each direction; 0: the whole grid");
-    v.choice("rewards", c.rewards, {"individual", "shared", "mixed"},
-             "who gets what the game pays: each its own, all the mean, or a mixture");
-    v("mix", c.mix, Bounds{0, 1}, "", "weight of the mean in mixed rewards");
-    v("messages", c.messages, Bounds{1, kMaxMessages}, "",
-      "messages to choose from; above 1 action a of the game and message m are action "
-      "a * messages + m");
-    v("agent_ids", c.agent_ids, "agents see their own number");
+    Options::fields(v, c);
     v("max_steps", c.max_steps, Bounds{1, 65535}, "joint steps", "length limit of an episode");
   }
 
-  struct Params {
+  struct Params : Options {
     typename Game::Params game;
     int32_t sight;
-    int32_t messages;
     uint32_t max_steps;
     uint32_t observations;
-    double mix;  ///< weight of the mean reward
-    bool agent_ids;
   };
 
   struct State {
     typename Game::State game;
-    /// Four bits an agent: its last message.
-    std::conditional_t<(kMaxAgents <= 8), uint32_t, uint64_t> messages;
+    typename Options::Messages messages;
     uint16_t steps;  ///< joint steps done
   };
 
   /// Checks the configuration. Throws ParameterError.
   static Params make(const Config& c, Arena& arena) {
-    Params p{Game::make(c.game, arena), c.sight, c.messages, 0, 0, 0, c.agent_ids};
-    const int rows = Game::rows(p.game), cols = Game::cols(p.game), n = Game::agents(p.game);
+    const typename Game::Params game = Game::make(c.game, arena);
+    const int rows = Game::rows(game), cols = Game::cols(game), n = Game::agents(game);
     const auto between = [](const char* key, int value, int min, int max, const std::string& why) {
       if (value >= min && value <= max) return;
       throw ParameterError(key, "is " + std::to_string(value) + ", allowed are " +
@@ -177,22 +165,9 @@ struct Gridworld {
     };
     between("sight", c.sight, 0, std::max(rows, cols) - 1,
             ": 0 is the whole grid of " + std::to_string(rows) + "x" + std::to_string(cols));
-    between("rewards", c.rewards, kIndividual, kMixed, "");
-    if (!(c.mix >= 0 && c.mix <= 1)) {
-      throw ParameterError("mix", "is " + std::to_string(c.mix) + ", allowed are 0 to 1");
-    }
-    between("messages", c.messages, 1, n > 1 ? kMaxMessages : 1,
-            n > 1 ? "" : ": there is nobody else to read them");
     between("max_steps", c.max_steps, 1, 65535, "");
-    p.max_steps = static_cast<uint32_t>(c.max_steps);
-    p.mix = c.rewards == kShared ? 1.0 : (c.rewards == kMixed ? c.mix : 0.0);
-
-    uint64_t count = c.sight == 0 ? Game::observations(p.game) : 0;
-    for (int i = 1; i < n && count <= kMaxObservations; ++i) {
-      count *= static_cast<uint64_t>(c.messages);
-    }
-    if (c.agent_ids) count *= static_cast<uint64_t>(n);
-    p.observations = count <= kMaxObservations ? static_cast<uint32_t>(count) : 0;
+    Params p{Options::make(c, n), game, c.sight, static_cast<uint32_t>(c.max_steps), 0};
+    p.observations = p.indices(c.sight == 0 ? Game::observations(game) : 0, n, kMaxObservations);
     return p;
   }
 
@@ -218,19 +193,27 @@ struct Gridworld {
       episode = Game::step(p.game, s.game, actions, rewards, rng);
     } else {
       int plain[kMaxAgents] = {};
-      decltype(s.messages) sent = 0;
-      for (int i = 0; i < n; ++i) {
-        plain[i] = actions[i] / p.messages;
-        const auto message = static_cast<uint32_t>(actions[i] - plain[i] * p.messages);
-        sent |= static_cast<decltype(sent)>(message) << (4 * i);
-      }
+      const typename Options::Messages sent = p.split(n, actions, plain);
       episode = Game::step(p.game, s.game, plain, rewards, rng);
       s.messages = sent;
     }
-    if (p.mix > 0) share(n, p.mix, rewards);
+    if (p.mix > 0) p.share(n, rewards);
     s.steps = static_cast<uint16_t>(s.steps + 1);
     if (episode == Episode::goes_on && s.steps >= p.max_steps) return Episode::cut;
     return episode;
+  }
+
+  /// Costs of a joint step, [agents], of games that state them (Game::costs).
+  CUMARL_HD static void costs(const Params& p, const State& before, const double* actions,
+                              const State& after, float* out) requires requires {
+    Game::costs(p.game, before.game, actions, after.game, out);
+  }
+  {
+    double plain[kMaxAgents] = {};
+    for (int i = 0; i < kMaxAgents && i < agents(p); ++i) {
+      plain[i] = static_cast<int>(actions[i]) / p.messages;
+    }
+    Game::costs(p.game, before.game, plain, after.game, out);
   }
 
   /// Number of table indices; 0 with limited sight, or where it would exceed kMaxObservations.
@@ -239,29 +222,15 @@ struct Gridworld {
   /// What `agent` sees, as one number below observations(); 0 if that is 0.
   CUMARL_HD static uint32_t observe_index(const Params& p, const State& s, int agent) {
     if (p.observations == 0) return 0;
-    uint32_t index = Game::index(p.game, s.game, agent);
-    const int n = agents(p);
-    if (p.messages > 1) {
-      for (int i = 0; i < n; ++i) {
-        if (i != agent) index = index * static_cast<uint32_t>(p.messages) + message(s, i);
-      }
-    }
-    if (p.agent_ids) index = index * static_cast<uint32_t>(n) + static_cast<uint32_t>(agent);
-    return index;
+    return p.index(Game::index(p.game, s.game, agent), s.messages, agents(p), agent);
   }
 
   /// Length of the float observation.
   CUMARL_HD static int features(const Params& p, int) {
-    const int n = agents(p);
-    int count = Game::extras(p.game);
-    if (p.sight == 0) {
-      count += cells(p) * Game::kChannels + 2;
-    } else {
-      const int side = 2 * p.sight + 1;
-      count += side * side * (Game::kChannels + 1);
-    }
-    if (p.messages > 1) count += (n - 1) * p.messages;
-    return p.agent_ids ? count + n : count;
+    const int extra = Game::extras(p.game) + p.Options::features(agents(p));
+    if (p.sight == 0) return cells(p) * Game::kChannels + 2 + extra;
+    const int side = 2 * p.sight + 1;
+    return side * side * (Game::kChannels + 1) + extra;
   }
 
   /// Bounds of a feature.
@@ -269,7 +238,6 @@ struct Gridworld {
 
   /// What `agent` sees; out: float [features].
   CUMARL_HD static void observe(const Params& p, const State& s, int agent, float* out) {
-    const int n = agents(p);
     if (p.sight == 0) {
       out = put_grid(p, s, agent, out);
       out = put_place(p, s, agent, out);
@@ -278,14 +246,7 @@ struct Gridworld {
     }
     Game::extra(p.game, s.game, agent, out);
     out += Game::extras(p.game);
-    if (p.messages > 1) {
-      for (int i = 0; i < n; ++i) {
-        if (i != agent) out = put_message(p, s, i, out);
-      }
-    }
-    if (p.agent_ids) {
-      for (int i = 0; i < n; ++i) *out++ = i == agent ? 1.0F : 0.0F;
-    }
+    p.Options::observe(s.messages, agents(p), agent, out);
   }
 
   /// Length of the state that a central critic sees.
@@ -302,7 +263,7 @@ struct Gridworld {
       out = put_place(p, s, i, out);
       Game::extra(p.game, s.game, i, out);
       out += Game::extras(p.game);
-      if (p.messages > 1) out = put_message(p, s, i, out);
+      if (p.messages > 1) out = p.put_message(s.messages, i, out);
     }
   }
 
@@ -311,24 +272,13 @@ struct Gridworld {
   /// ParameterError for what cannot be.
   static void state_fields(StateVisitor& v, const Params& p, State& s) {
     Game::state_fields(v, p.game, s.game);
-    const int n = agents(p);
     int64_t step = s.steps;
     v("step", &step, 1);
     if (step < 0 || step > int64_t{p.max_steps}) {
       throw ParameterError("step", "is outside of 0 to max_steps");
     }
     s.steps = static_cast<uint16_t>(step);
-    if (p.messages == 1) return;
-    int64_t last[kMaxAgents] = {};
-    for (int i = 0; i < n; ++i) last[i] = message(s, i);
-    v("messages", last, n);
-    s.messages = 0;
-    for (int i = 0; i < n; ++i) {
-      if (last[i] < 0 || last[i] >= p.messages) {
-        throw ParameterError("messages", "there is no such message");
-      }
-      s.messages |= static_cast<decltype(s.messages)>(last[i]) << (4 * i);
-    }
+    p.Options::state_fields(v, agents(p), s.messages);
   }
 
   /// The picture, cell by cell. Host.
@@ -371,21 +321,6 @@ struct Gridworld {
 
  private:
   CUMARL_HD static int cells(const Params& p) { return Game::rows(p.game) * Game::cols(p.game); }
-
-  CUMARL_HD static uint32_t message(const State& s, int i) {
-    return static_cast<uint32_t>(s.messages >> (4 * i)) & 15;
-  }
-
-  /// Moves each reward towards the mean. In double, so that the result lies between the lowest and
-  /// the highest reward as a float.
-  CUMARL_HD static void share(int n, double mix, float* rewards) {
-    double sum = 0;
-    for (int i = 0; i < n; ++i) sum += static_cast<double>(rewards[i]);
-    const double mean = sum / n;
-    for (int i = 0; i < n; ++i) {
-      rewards[i] = static_cast<float>((1.0 - mix) * static_cast<double>(rewards[i]) + mix * mean);
-    }
-  }
 
   /// Each of these writes its part of an observation and returns where the next begins.
   CUMARL_HD static float* put_grid(const Params& p, const State& s, int agent, float* out) {
@@ -437,12 +372,6 @@ struct Gridworld {
 
   CUMARL_HD static float scaled(int place, int places) {
     return places > 1 ? static_cast<float>(place) / static_cast<float>(places - 1) : 0.0F;
-  }
-
-  CUMARL_HD static float* put_message(const Params& p, const State& s, int agent, float* out) {
-    const auto last = static_cast<int>(message(s, agent));
-    for (int m = 0; m < p.messages; ++m) *out++ = m == last ? 1.0F : 0.0F;
-    return out;
   }
 };
 

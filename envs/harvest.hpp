@@ -111,6 +111,16 @@ struct HarvestGame : Commons {
     return Episode::goes_on;
   }
 
+  /// A joint step's costs, [agents]: 1 for firing the beam, by agents who are not away.
+  CUMARL_HD static void costs(const Params& p, const State& before, const double* actions,
+                              const State&, float* out) {
+    for (int i = 0; i < kMaxAgents && i < p.agents; ++i) {
+      const bool fires =
+          static_cast<int>(actions[i]) == kTag && before.away[i] == 0 && p.beam != kNoBeam;
+      out[i] = fires ? 1.0F : 0.0F;
+    }
+  }
+
   /// Wall, apple, then the agents.
   CUMARL_HD static void view(const Params& p, const State& s, int agent, int row, int col,
                              float* out) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "envs/grid_tools.hpp"
+#include "envs/team_options.hpp"
 #include "kernels/core/env.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -34,6 +35,9 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// until all are placed or 1,000 draws are spent (so fewer foods can appear on a small grid).
 /// Food levels are uniform in [min_food_level, max_food_level]; with `coop` all are the maximum.
 ///
+/// The options of all gridworlds (TeamOptions) change none of this: actions are the game's with a
+/// message, rewards are what the rules pay, shared, and observations get more numbers at their end.
+///
 /// Deviations: a reset does not know the episode before (the package also keeps agents off the
 /// last cells of those not yet placed); grids beyond 15 x 15, levels beyond 15 and more foods than
 /// can ever fit (3 on 5 x 5: the package plays with fewer) are refused; the package stops with an
@@ -56,9 +60,10 @@ struct Lbf {
   static constexpr int kActions = 6;
   static constexpr uint32_t kMaxObservations = 1U << 24;  ///< largest table index space
   static constexpr bool kSharedObservation = false;
+  using Options = TeamOptions<kMaxAgents>;
 
   /// What a user may set. Checked by make().
-  struct Config {
+  struct Config : Options::Config {
     std::vector<int> size{8, 8};
     int players = 2;
     int foods = 1;
@@ -88,11 +93,12 @@ struct Lbf {
       "how far an agent sees in each direction; 0: the whole grid");
     v("penalty", c.penalty, Bounds{0, 1e6}, "reward", "what each agent pays for a failed load");
     v("normalize_reward", c.normalize_reward, "divide rewards so that an episode pays at most 1");
+    Options::fields(v, c);
     v("max_steps", c.max_steps, Bounds{1, 65535}, "joint steps", "length limit of an episode");
   }
 
   /// One game. `rank` (one row of `food_codes` per food) lives in the arena, the rest is plain.
-  struct Params {
+  struct Params : Options {
     uint32_t agents, rows, cols, foods, max_steps;
     uint32_t sight;                            ///< 16 for the whole grid
     uint32_t min_player_level, player_levels;  ///< lowest level; how many
@@ -107,21 +113,26 @@ struct Lbf {
     uint32_t food_sets;  ///< sets of at most `foods` foods
     uint32_t observations;
     const uint32_t* rank;
+    bool plain;  ///< neither messages nor shared rewards
   };
 
-  /// 24 bytes. A cell is the byte y * 16 + x. Packed so that a step reads and writes whole words.
+  /// 32 bytes. A cell is the byte y * 16 + x. Packed so that a step reads and writes whole words.
   struct State {
     uint64_t foods;          ///< byte k: cell of the k-th food left, row by row; then 0xFF
     uint64_t players;        ///< byte i: cell of agent i; bits 48 to 63: joint steps done
     uint32_t food_levels;    ///< nibble k: level of the k-th food left; then 0
     uint32_t player_levels;  ///< nibble i: level of agent i; bits 24 to 31: sum of the levels of
                              ///< all food spawned in this episode
+    Options::Messages messages;
+    uint32_t unused;  ///< 0
   };
 
   /// Checks the configuration and derives the tables. Throws ParameterError.
   static Params make(const Config& c, Arena& arena) {
     check(c);
     Params p{};
+    static_cast<Options&>(p) = Options::make(c, c.players);
+    p.plain = p.messages == 1 && !(p.mix > 0);
     p.agents = static_cast<uint32_t>(c.players);
     p.rows = static_cast<uint32_t>(c.size[0]);
     p.cols = static_cast<uint32_t>(c.size[1]);
@@ -156,7 +167,7 @@ struct Lbf {
   }
 
   CUMARL_HD static int agents(const Params& p) { return static_cast<int>(p.agents); }
-  CUMARL_HD static int actions(const Params&, int) { return kActions; }
+  CUMARL_HD static int actions(const Params& p, int) { return kActions * p.messages; }
 
   /// Bounds of an agent's reward of one step: a normalised episode pays at most 1.
   static Bounds reward_bounds(const Params& p) {
@@ -175,7 +186,8 @@ struct Lbf {
   ///  - foods in sight, as a set: food number i from 0, row by row, has the code
   ///    e = cell * levels + level - lowest level (cells: the inner grid, or with limited sight the
   ///    window) and adds C(E, i) + C(e, i + 1) with E codes in all: the rank among all sets of at
-  ///    most `foods` foods, the smaller sets first.
+  ///    most `foods` foods, the smaller sets first;
+  ///  - then the digits of the options.
   /// Positions are as observe() shows them. Levels that cannot vary take no room.
   CUMARL_HD static uint32_t observe_index(const Params& p, const State& s, int agent) {
     if (p.observations == 0) return 0;
@@ -205,16 +217,18 @@ struct Lbf {
       index += row[code];
       row += p.food_codes;
     }
-    return index;
+    return p.index(index, s.messages, agents(p), agent);
   }
 
-  /// Length of the float observation: three numbers a food and an agent.
+  /// Length of the float observation: three numbers a food and an agent, and those of the options.
   CUMARL_HD static int features(const Params& p, int) {
-    return static_cast<int>(3 * (p.foods + p.agents));
+    return static_cast<int>(3 * (p.foods + p.agents)) + p.Options::features(agents(p));
   }
 
-  /// Bounds of feature k: a row, a column or a level, or -1, -1, 0 for what is not there.
+  /// Bounds of feature k: a row, a column or a level, or -1, -1, 0 for what is not there; or a
+  /// number of the options.
   static Bounds feature_range(const Params& p, int, int k) {
+    if (k >= static_cast<int>(3 * (p.foods + p.agents))) return {0.0, 1.0};
     const uint32_t side = k % 3 == 0 ? p.rows : p.cols;
     return k % 3 == 2 ? Bounds{0.0, double{kMaxLevel}} : Bounds{-1.0, side - 1.0};
   }
@@ -243,6 +257,7 @@ struct Lbf {
     }
     float* const end = players + 3 * p.agents;
     while (next != end) next = put_nothing(next);
+    p.Options::observe(s.messages, agents(p), agent, end);
   }
 
   /// A first state; one random word a tried cell.
@@ -302,26 +317,22 @@ struct Lbf {
     s.players = players;
     s.food_levels = food_levels;
     s.player_levels = player_levels | spawned << 24;
+    s.messages = 0;
+    s.unused = 0;
   }
 
   /// One joint step; uses no random numbers. Shapes: actions int [agents], rewards float [agents],
   /// in arrays of kMaxAgents (or compilers warn of the branches not taken).
-  /// Pre: 0 <= action < 6 (others raise in the package).
+  /// Pre: 0 <= action < actions() (others raise in the package).
   CUMARL_HD static CUMARL_INLINE Episode step(const Params& p, State& s, const int* actions,
                                               float* rewards, Rng&) {
-    static_assert(kMaxAgents == 6);
-    switch (p.agents) {
-      case 1: return step_of<1>(p, s, actions, rewards);
-      case 2: return step_of<2>(p, s, actions, rewards);
-      case 3: return step_of<3>(p, s, actions, rewards);
-      case 4: return step_of<4>(p, s, actions, rewards);
-      case 5: return step_of<5>(p, s, actions, rewards);
-      default: return step_of<6>(p, s, actions, rewards);
-    }
+    if (p.plain) return play(p, s, actions, rewards);
+    return step_with_options(p, s, actions, rewards);
   }
 
   /// Shows the state as "players" and "foods" (y, x, level each; -1, -1, 0 where food is gone),
-  /// "step" and "spawned", and rebuilds it from what the visitor leaves there, foods in any order.
+  /// "step" and "spawned", and with messages "messages", the last one of each agent; and rebuilds
+  /// it from what the visitor leaves there, foods in any order.
   /// Throws ParameterError if that is no state of this game.
   static void state_fields(StateVisitor& v, const Params& p, State& s) {
     int64_t players[3 * kMaxAgents], foods[3 * kMaxFoods];
@@ -343,7 +354,10 @@ struct Lbf {
     v("foods", foods, 3 * most);
     v("step", &step, 1);
     v("spawned", &spawned, 1);
-    s = state_of(p, players, foods, step, spawned);
+    State read = state_of(p, players, foods, step, spawned);
+    read.messages = s.messages;
+    p.Options::state_fields(v, n, read.messages);
+    s = read;
   }
 
   /// The picture, host only: agents are 'A' to 'F', the first one where two stand in one cell;
@@ -459,7 +473,34 @@ struct Lbf {
     return out + 3;
   }
 
-  /// step() for kAgents agents, so that the loops unroll and nothing but the loading branches.
+  CUMARL_HD static CUMARL_INLINE Episode play(const Params& p, State& s, const int* actions,
+                                              float* rewards) {
+    static_assert(kMaxAgents == 6);
+    switch (p.agents) {
+      case 1: return step_of<1>(p, s, actions, rewards);
+      case 2: return step_of<2>(p, s, actions, rewards);
+      case 3: return step_of<3>(p, s, actions, rewards);
+      case 4: return step_of<4>(p, s, actions, rewards);
+      case 5: return step_of<5>(p, s, actions, rewards);
+      default: return step_of<6>(p, s, actions, rewards);
+    }
+  }
+
+  CUMARL_HD static Episode step_with_options(const Params& p, State& s, const int* actions,
+                                             float* rewards) {
+    const int n = agents(p);
+    int plain[kMaxAgents] = {};
+    if (p.messages > 1) {
+      s.messages = p.split(n, actions, plain);
+    } else {
+      for (int i = 0; i < n; ++i) plain[i] = actions[i];
+    }
+    const Episode episode = play(p, s, plain, rewards);
+    if (p.mix > 0) p.share(n, rewards);
+    return episode;
+  }
+
+  /// play() for kAgents agents, so that the loops unroll and nothing but the loading branches.
   template <int kAgents>
   CUMARL_HD static CUMARL_INLINE Episode step_of(const Params& p, State& s, const int* actions,
                                                  float* rewards) {
@@ -604,9 +645,9 @@ struct Lbf {
     const SetNumbers sets = SetNumbers::make(p.food_codes, p.foods, kMaxObservations, arena);
     uint64_t count = uint64_t{p.own_codes} * sets.sets;
     for (uint32_t i = 1; i < p.agents && count <= kMaxObservations; ++i) count *= p.other_codes;
-    if (count > kMaxObservations) return;
+    p.observations = p.indices(count, agents(p), kMaxObservations);
+    if (p.observations == 0) return;
     p.food_sets = sets.sets;
-    p.observations = static_cast<uint32_t>(count);
     p.rank = sets.rank;
   }
 

@@ -10,6 +10,7 @@
 ///   payoff_bounds(p)                  host: bounds of a single payoff
 ///   and may give
 ///   sample(p, actions, out, rng)      realised payoffs, where stochastic(p) says they are chancy
+///   costs(p, actions, out)            what a joint action costs [players], for limits on it
 ///   rewards(p, actions, out)          expected rewards that agents learn from, where they are not
 ///                                     the payoffs; sample then draws rewards
 ///   default_action(p, agent)          what difference rewards are taken against
@@ -202,6 +203,20 @@ struct RepeatedGame {
     return ++s.period >= p.horizon ? Episode::ended : Episode::goes_on;
   }
   static Bounds reward_bounds(const Params& p) { return p.reward; }
+
+  /// Costs of a joint step, [players], of actions as positions on the grid.
+  CUMARL_HD static void costs(const Params& p, const State&, const double* actions, const State&,
+                              float* out) requires requires(int* played, double* cost) {
+    Stage::costs(p.stage, played, cost);
+  }
+  {
+    int played[kMaxAgents] = {};
+    double cost[kMaxAgents] = {};
+    for (int i = 0; i < kMaxAgents && i < p.players; ++i) played[i] = static_cast<int>(actions[i]);
+    Stage::costs(p.stage, played, cost);
+    for (int i = 0; i < kMaxAgents && i < p.players; ++i) out[i] = static_cast<float>(cost[i]);
+  }
+  static bool endless(const Params& p) { return p.horizon == 0; }
 
   /// Host: whether players are kept from seeing what the others do, so that learners of joint
   /// actions have to be refused.

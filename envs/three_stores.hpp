@@ -206,6 +206,15 @@ struct ThreeStores {
     return ++s.period >= p.horizon ? Episode::cut : Episode::goes_on;
   }
 
+  /// A period's costs, for limits on prices: each store's own price.
+  CUMARL_HD static void costs(const Params& p, const State&, const double* prices, const State&,
+                              float* out) {
+    for (int i = 0; i < kMaxAgents && i < p.stores; ++i) {
+      out[i] = static_cast<float>(clipped(prices[i], p.lowest, p.highest));
+    }
+  }
+  static bool endless(const Params& p) { return p.horizon == 0; }
+
   /// No profit is below 0, nor above that of the best price against rivals at their highest.
   static Bounds reward_bounds(const Params& p) {
     const double room = p.base + p.cross * (p.stores - 1) * p.highest;

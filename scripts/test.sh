@@ -7,7 +7,7 @@
 #     cpu       g++ build; all tests but those labelled slow-extra
 #     hashes    result hashes: g++ against clang++, each instruction set, threads and batches
 #     asan      address and undefined-behaviour sanitizers; all tests but those labelled slow
-#     tsan      thread sanitizer on the teams; a barrier left out must be found
+#     tsan      thread sanitizer on the teams and on resume; a barrier left out must be found
 #     cuda      CUDA build for sm_90 (skipped without nvcc); its tests skip without a GPU
 #     consumer  an outside project that uses the installed library through find_package(cumarl)
 #     oracle    level-based foraging against its Python package, solvers against lrsnash and Gambit,
@@ -156,12 +156,19 @@ part_tsan() {
   local -a fixed_addresses=()
   # The sanitizer's runtime of g++ 12 cannot start under some kernels' address randomisation.
   if setarch -R true 2>/dev/null; then fixed_addresses=(setarch -R); fi
-  configure cpu-tsan && build cpu-tsan team_test missing_barrier || return 0
+  configure cpu-tsan "-DCUMARL_ENVS=bertrand_logit;matrix_game" &&
+    build cpu-tsan team_test missing_barrier resume_test || return 0
   if "${fixed_addresses[@]}" build/cpu-tsan/team_test >"$logs/tsan-team.log" 2>&1; then
     pass
   else
     tail -n 40 "$logs/tsan-team.log"
     fail "tsan: team_test"
+  fi
+  if "${fixed_addresses[@]}" build/cpu-tsan/resume_test >"$logs/tsan-resume.log" 2>&1; then
+    pass
+  else
+    tail -n 40 "$logs/tsan-resume.log"
+    fail "tsan: resume_test"
   fi
   # The program runs itself twice, with the barrier and without, and wants a race found only then.
   if build/cpu-tsan/missing_barrier >"$logs/tsan-barrier.log" 2>&1; then

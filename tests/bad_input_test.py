@@ -201,6 +201,28 @@ sweep("no stop", '"learner.alpha" = { start = 0, step = 0.1 }', ["has no stop"])
 sweep("misspelt step", '"learner.alpha" = { start = 0, stop = 1, setp = 0.1 }', ['"step"'])
 sweep("too many values", '"learner.alpha" = { start = 0, stop = 1, step = 1e-12 }', ["10000000"])
 sweep("a number", '"learner.alpha" = 0.1', ["list of values"])
+sweep("count of 1", '"learner.alpha" = { start = 0, stop = 1, count = 1 }', ["count", "from 2 to"])
+sweep("count and step", '"learner.alpha" = { start = 0, stop = 1, count = 2, step = 1 }',
+      ["step and count do not go together"])
+sweep("logarithm of 0", '"learner.alpha" = { start = 0, stop = 1, count = 2, scale = "log" }',
+      ["1e-300 to 1e300"])
+sweep("misspelt scale", '"learner.alpha" = { start = 0.1, stop = 1, count = 2, scale = "lgo" }',
+      ["one of linear, log", '"log"'])
+sweep("no samples", '"learner.alpha" = { random = [0.1, 0.2] }', ["needs sweep.samples"])
+sweep("reversed draws", '"learner.alpha" = { random = [0.2, 0.1] }\nsamples = 3', ["low is above high"])
+sweep("draws for a whole number", '"env.prices" = { random = [5, 7.5] }\nsamples = 3',
+      ["between whole numbers"])
+sweep("idle samples", 'samples = 3\n"learner.alpha" = [0.1]', ["sweep.samples = 3", "nothing to act on"])
+sweep("samples of 0", 'samples = 0\n"learner.alpha" = { random = [0.1, 0.2] }',
+      ["sweep.samples = 0", "from 1 to 10000000"])
+sweep("misspelt design", 'design = "latin_hypercubes"\nsamples = 2\n"learner.alpha" = { random = [0, 1] }',
+      ["sweep.design", '"latin_hypercube"'])
+sweep("zip of unequal lengths", 'zip = ["learner.alpha", "learner.gamma"]\n"learner.alpha" = [0.1, 0.2]\n'
+      '"learner.gamma" = [0.5]', ["sweep.zip", "learner.alpha has 2 values, and learner.gamma has 1"])
+sweep("zip of a key that is not swept", 'zip = ["learner.alpha", "learner.gama"]\n'
+      '"learner.alpha" = [0.1]\n"learner.gamma" = [0.5]', ["learner.gama is not swept", '"learner.gamma"'])
+case("sweep: a draw out of range", ["run", "{d}/bad.toml"], ["bad.toml:19: learner.alpha = ", "from 0 to 1"],
+     files={"bad.toml": BASE + '[sweep]\n"learner.alpha" = { random = [3, 4] }\nsamples = 2\n'})
 case("sweep: value out of range", ["run", "{d}/bad.toml"], ["learner.alpha = 7", "from 0 to 1"],
      files={"bad.toml": BASE + '[sweep]\n"learner.alpha" = [0.1, 7]\n'})
 
@@ -406,7 +428,7 @@ max_steps = 10
 """
 given("learner.batch above replay.slots", "learner.batch=513",
       ["learner.batch", "must be from 1 to replay.slots = 512"], base=TEAM)
-given("learner.batch of none", "learner.batch=0", ["learner.batch=0", "from 1 to 1024"], base=TEAM)
+given("learner.batch of none", "learner.batch=0", ["learner.batch=0", "from 1 to"], base=TEAM)
 given("no agents for a team", "env.players=0", ["env.players=0", "from 1 to 6"], base=TEAM)
 given("a reward that is no number", "env.penalty=nan", ["env.penalty"], base=TEAM)
 given("recurrent utilities over single transitions", 'learner.utility.kind="gru"',

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace cumarl {
 namespace {
@@ -394,7 +395,7 @@ std::vector<BadCase> bad_sweeps() {
        {},
        "sweep.learner.alpha",
        6,
-       {"= 0.1: must be a list of values or { start, stop, step }"}},
+       {"= 0.1: must be a list of values, { start, stop, step }"}},
       {sweep("\"learner.alpha\" = []"), {}, "sweep.learner.alpha", 6, {"at least one value"}},
       {sweep("\"learner.alpha\" = [{}]"), {}, "sweep.learner.alpha", 6, {"not of tables"}},
       {sweep("\"learner.alpha\" = { start = 0, stop = 1 }"),
@@ -406,7 +407,7 @@ std::vector<BadCase> bad_sweeps() {
        {},
        "sweep.learner.alpha",
        6,
-       {"stpe is none of start, stop and step; did you mean \"step\"?"}},
+       {"stpe is none of start, stop, step, count, scale, random; did you mean \"step\"?"}},
       {sweep("\"learner.alpha\" = { start = 0, stop = \"1\", step = 1 }"),
        {},
        "sweep.learner.alpha",
@@ -464,7 +465,7 @@ std::vector<BadCase> bad_sweeps() {
        {"sweep.learner.alpha=0.3"},
        "sweep.learner.alpha",
        0,
-       {"--set sweep.learner.alpha=0.3: must be a list of values"}},
+       {"--set sweep.learner.alpha=0.3: must be a list of values, { start, stop, step }"}},
       {with_env(""), {"sweep=0.3"}, "sweep", 0, {"must be a table"}},
       {sweep(many), {}, "sweep.a100", 106, {"more than 100 keys"}},
       // Bounds are checked when a cell is read, and name the line of the sweep.
@@ -480,6 +481,87 @@ std::vector<BadCase> bad_sweeps() {
        {"env.firms = 7: must be a whole number from 2 to 6"}},
       {sweep("\"env.name\" = [\"lbf\", \"lfb\"]"), {}, "env.name", 6, {"did you mean \"lbf\"?"}},
   };
+}
+
+std::vector<BadCase> bad_designs() {
+  std::vector<BadCase> cases;
+  const auto alpha = [&](const std::string& spec, const std::string& fragment,
+                         const std::string& more = "") {
+    cases.push_back({with_env("[sweep]\n\"learner.alpha\" = " + spec + "\n" + more),
+                     {},
+                     "sweep.learner.alpha",
+                     6,
+                     {fragment}});
+  };
+  alpha("{ start = 0, stop = 1, count = 1 }", "count must be a whole number from 2 to 10000000");
+  alpha("{ start = 0, stop = 1, count = 2.0 }", "count must be a whole number from 2");
+  alpha("{ start = 0, stop = 1, count = 10_000_001 }", "count must be a whole number from 2");
+  alpha("{ start = 1, stop = 1, count = 3 }", "both ends are the same");
+  alpha("{ start = 0, stop = 1, count = 3, step = 0.5 }", "step and count do not go together");
+  alpha("{ start = 0, stop = 1, step = 0.5, scale = \"log\" }",
+        "step and scale do not go together");
+  alpha("{ start = 0, stop = 1, count = 3, scale = \"log\" }", "from 1e-300 to 1e300");
+  alpha("{ start = -1, stop = 1, count = 3, scale = \"log\" }", "from 1e-300 to 1e300");
+  alpha("{ start = 1, stop = 2, count = 3, scale = \"lgo\" }",
+        "scale must be one of linear, log; did you mean \"log\"?");
+  alpha("{ start = 1, stop = 2, count = 3, scale = 2 }", "scale must be one of linear, log");
+  alpha("{ start = 1, stop = 2, count = 3, scale = \"choice\" }",
+        "scale must be one of linear, log");
+  alpha("{ count = 3, stop = 1 }", "has no start");
+  alpha("{ random = [0.1, 0.2] }", "random needs sweep.samples");
+  const std::string samples = "samples = 3";
+  alpha("{ random = [0.1, 0.2], start = 1 }", "random and start do not go together", samples);
+  alpha("{ random = [0.1, 0.2], count = 3 }", "random and count do not go together", samples);
+  alpha("{ random = 0.1 }", "random must be [low, high]", samples);
+  alpha("{ random = [] }", "random must be [low, high]", samples);
+  alpha("{ random = [0.1, 0.2, 0.3] }", "must be two numbers, [low, high]; with scale = \"choice\"",
+        samples);
+  alpha("{ random = [\"a\", \"b\"], scale = \"log\" }", "must be two numbers", samples);
+  alpha("{ random = [{}, {}] }", "not among tables", samples);
+  alpha("{ random = [0.2, 0.1] }", "low is above high", samples);
+  alpha("{ random = [0.2, 0.2] }", "both ends are the same", samples);
+  alpha("{ random = [0, 1], scale = \"log\" }", "from 1e-300 to 1e300", samples);
+  alpha("{ random = [0.1, 1], scale = \"logarithmic\" }",
+        "scale must be one of linear, log, choice", samples);
+
+  const auto other = [&](const std::string& lines, const std::string& key, int line,
+                         const std::string& fragment) {
+    cases.push_back({with_env("[sweep]\n" + lines), {}, key, line, {fragment}});
+  };
+  other("\"env.firms\" = { start = 2, stop = 6.0, count = 3 }", "sweep.env.firms", 6,
+        "must run between whole numbers");
+  other("\"env.firms\" = { start = 2, stop = 4, count = 4 }", "sweep.env.firms", 6,
+        "rounds two values to 3");
+  other("\"env.firms\" = { random = [2.0, 4] }\nsamples = 2", "sweep.env.firms", 6,
+        "must run between whole numbers");
+  const std::string drawn = "\"learner.alpha\" = { random = [0.1, 0.2] }\n";
+  other(drawn + "samples = 0", "sweep.samples", 7, "must be a whole number from 1 to 10000000");
+  other(drawn + "samples = 2.0", "sweep.samples", 7, "must be a whole number from 1");
+  other(drawn + "samples = 2\nseed = -1", "sweep.seed", 8, "must be a whole number of at least 0");
+  other(drawn + "samples = 2\ndesign = \"latin\"", "sweep.design", 8,
+        "must be one of independent, latin_hypercube; did you mean \"latin_hypercube\"?");
+  other(drawn + "samples = 2\ndesign = 3", "sweep.design", 8, "must be one of independent");
+  const std::string two = "\"learner.alpha\" = [0.1, 0.2]\n\"learner.gamma\" = [0.5, 0.6, 0.7]\n";
+  other(two + "samples = 5", "sweep.samples", 8, "has nothing to act on");
+  other(two + "design = \"independent\"", "sweep.design", 8, "has nothing to act on");
+  const std::string form = "must be a list of two keys or more that go together";
+  other(two + "zip = 3", "sweep.zip", 8, form);
+  other(two + "zip = []", "sweep.zip", 8, form);
+  other(two + "zip = [\"learner.alpha\"]", "sweep.zip", 8, form);
+  other(two + "zip = [[\"learner.alpha\", 3]]", "sweep.zip", 8, form);
+  other(two + "zip = [[\"learner.alpha\", \"learner.gamma\"], \"x\"]", "sweep.zip", 8, form);
+  other(two + "zip = [\"learner.alpha\", \"learner.gama\"]", "sweep.zip", 8,
+        "learner.gama is not swept; did you mean \"learner.gamma\"?");
+  other(two + "zip = [\"learner.alpha\", \"learner.gamma\"]", "sweep.zip", 8,
+        "learner.alpha has 2 values, and learner.gamma has 3");
+  other(two + "zip = [\"learner.alpha\", \"learner.alpha\"]", "sweep.zip", 8, "is zipped twice");
+  other(drawn +
+            "\"learner.gamma\" = [0.5, 0.6]\nsamples = 2\n"
+            "zip = [\"learner.gamma\", \"learner.alpha\"]",
+        "sweep.zip", 9, "learner.alpha is random");
+  other("\"learner.alpha\" = { random = [0.1, 0.2] }\n\"env.mu\" = [1, 2]\nsamples = 10_000_000",
+        "sweep.env.mu", 7, "more than 10000000 cells");
+  return cases;
 }
 
 void expect_bad(const BadCase& bad) {
@@ -518,6 +600,10 @@ TEST(ConfigErrors, Sets) {
 
 TEST(ConfigErrors, Sweeps) {
   for (const BadCase& bad : bad_sweeps()) expect_bad(bad);
+}
+
+TEST(ConfigErrors, Designs) {
+  for (const BadCase& bad : bad_designs()) expect_bad(bad);
 }
 
 std::string message_of(const std::function<void()>& action) {
@@ -859,6 +945,220 @@ TEST(ConfigSweep, TenMillionCellsAreAllowed) {
   const SweepCell last = sweep.cell(sweep.size() - 1);
   EXPECT_EQ(*last[0].second.as<int64_t>(), 10000);
   EXPECT_EQ(*last[1].second.as<double>(), 1.0);
+}
+
+/// The values of the only axis of a sweep over `key`.
+std::vector<std::string> spaced(const std::string& key, const std::string& spec) {
+  return values_of(sweep_of("\"" + key + "\" = " + spec).axes().at(0));
+}
+
+TEST(ConfigSweep, CountsAreEvenlySpacedInDecimal) {
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(spaced("env.mu", "{ start = 0.1, stop = 0.5, count = 5 }"),
+            (Texts{"0.1", "0.2", "0.3", "0.4", "0.5"}));
+  EXPECT_EQ(spaced("env.mu", "{ start = 1, stop = 0, count = 3 }"), (Texts{"1.0", "0.5", "0.0"}));
+  EXPECT_EQ(spaced("env.mu", "{ start = 0, stop = 1, count = 2, scale = \"linear\" }"),
+            (Texts{"0.0", "1.0"}));
+  EXPECT_EQ(spaced("env.mu", "{ start = 0, stop = 1, count = 4 }"),
+            (Texts{"0.0", to_text({1.0 / 3}), to_text({2.0 / 3}), "1.0"}));
+  // No short decimals: the ends are met, and so is what nine digits can say.
+  EXPECT_EQ(spaced("env.mu", "{ start = 1e-20, stop = 5e-20, count = 5 }"),
+            (Texts{"1e-20", "2e-20", "3e-20", "4e-20", "5e-20"}));
+  const Texts betas = spaced("env.mu", "{ start = 2e-7, stop = 2e-5, count = 100 }");
+  EXPECT_EQ(betas[1], "4e-07");
+  EXPECT_EQ(betas[19], "4e-06");
+  EXPECT_EQ(betas[98], "1.98e-05");
+  // What a key takes decides: these are for whole numbers. 2 + 4 i / 3 = 2, 3.33, 4.67, 6.
+  EXPECT_EQ(spaced("env.firms", "{ start = 2, stop = 6, count = 4 }"), (Texts{"2", "3", "5", "6"}));
+  EXPECT_EQ(spaced("env.firms", "{ start = 6, stop = 2, count = 4 }"), (Texts{"6", "5", "3", "2"}));
+  EXPECT_EQ(spaced("env.max_steps", "{ start = 1, stop = 9223372036854775807, count = 3 }"),
+            (Texts{"1", "4611686018427387904", "9223372036854775807"}));
+}
+
+TEST(ConfigSweep, LogarithmicValuesAreThoseWrittenByHand) {
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(spaced("env.mu", "{ start = 1e-6, stop = 0.01, count = 5, scale = \"log\" }"),
+            (Texts{"1e-06", "1e-05", "0.0001", "0.001", "0.01"}));
+  EXPECT_EQ(spaced("env.mu", "{ start = 0.0025, stop = 0.04, count = 5, scale = \"log\" }"),
+            (Texts{"0.0025", "0.005", "0.01", "0.02", "0.04"}));
+  EXPECT_EQ(spaced("env.mu", "{ start = 1e-300, stop = 1e300, count = 3, scale = \"log\" }"),
+            (Texts{"1e-300", "1.0", "1e+300"}));
+  EXPECT_EQ(spaced("env.max_steps", "{ start = 1, stop = 1024, count = 11, scale = \"log\" }"),
+            (Texts{"1", "2", "4", "8", "16", "32", "64", "128", "256", "512", "1024"}));
+  // 10^(i/3) = 1, 2.15, 4.64, 10
+  EXPECT_EQ(spaced("env.max_steps", "{ start = 1, stop = 10, count = 4, scale = \"log\" }"),
+            (Texts{"1", "2", "5", "10"}));
+  const Sweep sweep =
+      sweep_of("\"env.mu\" = { start = 0.1, stop = 1, count = 3, scale = \"log\" }");
+  EXPECT_NEAR(*sweep.cell(1)[0].second.as<double>(), std::sqrt(0.1), 1e-16);
+}
+
+// Expected draws: a Python program of Philox4x32-10 (its known answer 6627e8d5 e169c58d bc57ac4c
+// 9b00dbd8 for zeros, Random123) and FNV-1a ("a": af63dc4c8601ec8c, RFC 9923), keyed as
+// host/src/config.cpp says: counter (sample, hash of the key), key = seed.
+TEST(ConfigSweep, DrawsAreThoseOfPhilox) {
+  const Sweep sweep = sweep_of(
+      "\"learner.gamma\" = { random = [0.5, 0.99] }\n"
+      "\"learner.alpha\" = { random = [1e-4, 1e-1], scale = \"log\" }\n"
+      "\"env.label\" = { random = [\"a\", \"b\", \"c\"] }\nsamples = 8");
+  ASSERT_EQ(sweep.size(), 8);
+  const double gammas[] = {0.7192062424455681, 0.956782178839775, 0.5588242271437494,
+                           0.7352806440676951};
+  const double alphas[] = {0.0018142133928184482, 0.05553913763240563, 0.012204756831621312,
+                           0.0027649210402727136};
+  const std::string labels = "cbacabcb";
+  for (int i = 0; i < 8; ++i) {
+    const SweepCell cell = sweep.cell(i);
+    if (i < 4) {
+      EXPECT_DOUBLE_EQ(*cell[0].second.as<double>(), gammas[i]);
+      EXPECT_NEAR(*cell[1].second.as<double>(), alphas[i], 2e-14 * alphas[i]);  // exp, log
+    }
+    EXPECT_EQ(*cell[2].second.as<std::string>(), labels.substr(static_cast<size_t>(i), 1));
+  }
+  const auto firms = values_of(
+      sweep_of("\"env.firms\" = { random = [2, 6] }\nsamples = 8\nseed = 7").axes().at(0));
+  EXPECT_EQ(firms, (std::vector<std::string>{"6", "6", "3", "2", "5", "3", "6", "4"}));
+}
+
+TEST(ConfigSweep, LatinHypercubeDrawsOnceInEveryPart) {
+  const Sweep sweep = sweep_of(
+      "\"learner.gamma\" = { random = [0, 1] }\n\"env.max_steps\" = { random = [3, 7] }\n"
+      "\"env.coop\" = { random = [true, false] }\n"
+      "\"learner.alpha\" = { random = [1e-5, 1], scale = \"log\" }\n"
+      "samples = 5\ndesign = \"latin_hypercube\"");
+  ASSERT_EQ(sweep.size(), 5);
+  // As in DrawsAreThoseOfPhilox: parts 0, 3, 2, 1, 4, in the order of words 2 and 3 of the blocks.
+  const double gammas[] = {0.08947193569206861, 0.7864417056488878, 0.4240098886301018,
+                           0.296032915945998, 0.925368862182855};
+  std::set<int64_t> steps;
+  std::set<int> decades;
+  int yes = 0;
+  for (int i = 0; i < 5; ++i) {
+    const SweepCell cell = sweep.cell(i);
+    EXPECT_DOUBLE_EQ(*cell[0].second.as<double>(), gammas[i]);
+    steps.insert(*cell[1].second.as<int64_t>());
+    yes += *cell[2].second.as<bool>() ? 1 : 0;
+    decades.insert(static_cast<int>(std::floor(std::log10(*cell[3].second.as<double>()))));
+  }
+  EXPECT_EQ(steps, (std::set<int64_t>{3, 4, 5, 6, 7}));  // five values in five samples
+  EXPECT_TRUE(yes == 2 || yes == 3) << yes;              // five samples in two halves
+  EXPECT_EQ(decades, (std::set<int>{-5, -4, -3, -2, -1}));
+}
+
+TEST(ConfigSweep, LatinHypercubesOfTwoAxesAreShuffledApart) {
+  const Sweep sweep = sweep_of(
+      "\"learner.gamma\" = { random = [0, 1] }\n\"learner.alpha\" = { random = [0, 1] }\n"
+      "samples = 1000\ndesign = \"latin_hypercube\"");
+  double product = 0;
+  std::set<int> parts;
+  for (int i = 0; i < 1000; ++i) {
+    const SweepCell cell = sweep.cell(i);
+    const double a = *cell[0].second.as<double>(), b = *cell[1].second.as<double>();
+    product += (a - 0.5) * (b - 0.5) / 1000;
+    parts.insert(static_cast<int>(std::floor(a * 1000)));
+  }
+  EXPECT_EQ(parts.size(), 1000u);
+  // The covariance of independent uniforms over 1,000 pairs has s.e. 1 / (12 sqrt(1000)) = 0.0026.
+  EXPECT_LT(std::abs(product), 4 * 0.0026);
+}
+
+TEST(ConfigSweep, DrawsDependOnTheirOwnKeyAlone) {
+  const auto gammas = [](const std::string& lines, std::size_t axis) {
+    return values_of(sweep_of(lines).axes().at(axis));
+  };
+  const std::string gamma = "\"learner.gamma\" = { random = [0, 1] }\n";
+  const std::string more = "\"learner.alpha\" = { random = [0, 1] }\n\"env.mu\" = [1, 2]\n";
+  for (const char* design : {"", "design = \"latin_hypercube\"\n"}) {
+    const auto alone = gammas(gamma + design + "samples = 9", 0);
+    EXPECT_EQ(gammas(more + gamma + design + "samples = 9", 2), alone);
+    EXPECT_NE(gammas(more + gamma + design + "samples = 9", 0), alone);
+    EXPECT_NE(gammas(gamma + design + "samples = 9\nseed = 2", 0), alone);
+  }
+  auto longer = gammas(gamma + "samples = 12", 0);
+  longer.resize(9);
+  EXPECT_EQ(longer, gammas(gamma + "samples = 9", 0));
+}
+
+/// "gamma=0.5 alpha=1 ..." of every cell, without the tables of the keys.
+std::vector<std::string> cells_of(const Sweep& sweep) {
+  std::vector<std::string> cells;
+  for (int64_t i = 0; i < sweep.size(); ++i) {
+    std::string text;
+    for (const auto& [key, value] : sweep.cell(i)) {
+      text += key.substr(key.rfind('.') + 1) + "=" + to_text(value) + " ";
+    }
+    cells.push_back(text);
+  }
+  return cells;
+}
+
+TEST(ConfigSweep, ZippedKeysGoTogether) {
+  using Texts = std::vector<std::string>;
+  const std::string axes =
+      "\"learner.alpha\" = { start = 0.1, stop = 0.2, step = 0.1 }\n\"env.coop\" = [true, false]\n"
+      "\"learner.gamma\" = [0.5, 0.9]\n";
+  // The group stands where its first key does.
+  EXPECT_EQ(cells_of(sweep_of(axes + "zip = [\"learner.alpha\", \"learner.gamma\"]")),
+            (Texts{"alpha=0.1 coop=true gamma=0.5 ", "alpha=0.1 coop=false gamma=0.5 ",
+                   "alpha=0.2 coop=true gamma=0.9 ", "alpha=0.2 coop=false gamma=0.9 "}));
+  EXPECT_EQ(
+      cells_of(sweep_of(axes + "zip = [[\"learner.gamma\", \"env.coop\", \"learner.alpha\"]]")),
+      (Texts{"alpha=0.1 coop=true gamma=0.5 ", "alpha=0.2 coop=false gamma=0.9 "}));
+  const Sweep vectors = sweep_of(
+      "\"env.quality\" = [[1, 2], [3, 4]]\n\"env.label\" = [\"x\", \"y\"]\n"
+      "\"env.mu\" = [1, 2]\n\"learner.0.alpha\" = [0, 1]\n"
+      "zip = [[\"env.quality\", \"env.label\"], [\"env.mu\", \"learner[0].alpha\"]]");
+  EXPECT_EQ(cells_of(vectors), (Texts{"quality=[1, 2] label=\"x\" mu=1 alpha=0 ",
+                                      "quality=[1, 2] label=\"x\" mu=2 alpha=1 ",
+                                      "quality=[3, 4] label=\"y\" mu=1 alpha=0 ",
+                                      "quality=[3, 4] label=\"y\" mu=2 alpha=1 "}));
+}
+
+TEST(ConfigSweep, SamplesAreTheSlowestOfAll) {
+  const Sweep sweep = sweep_of(
+      "\"env.mu\" = [1, 2]\n\"learner.alpha\" = { random = [0, 1] }\n\"env.coop\" = [true, false]\n"
+      "samples = 3");
+  ASSERT_EQ(sweep.size(), 12);
+  EXPECT_EQ(sweep.places(0), (std::vector<int64_t>{0, 0, 0}));
+  EXPECT_EQ(sweep.places(3), (std::vector<int64_t>{1, 0, 1}));
+  EXPECT_EQ(sweep.places(6), (std::vector<int64_t>{1, 1, 0}));
+  EXPECT_EQ(to_text(sweep.cell(4)[1].second), to_text(sweep.axes()[1].value(1)));
+}
+
+TEST(ConfigSweep, ReplacingReadsWhatACellOfItsOwnReads) {
+  const std::string lines =
+      "\"learner.alpha\" = [0.1, 0.2]\n\"env.quality\" = [[1, 2], "
+      "3]\n\"learner.exploration.start\" "
+      "= { random = [0, 1] }\n\"env.kind\" = [\"bertrand\", \"cournot\"]\nsamples = 2";
+  Config config = load(with_env("[sweep]\n" + lines));
+  read_all(config);
+  const Sweep sweep = config.sweep();
+  ASSERT_EQ(sweep.size(), 16);
+  Config reused = config;
+  for (int64_t i = 0; i < sweep.size(); ++i) {
+    Config fresh = config.with(sweep.cell(i));
+    const Sample expected = read_all(fresh);
+    reused.replace(sweep.cell(i));
+    const Sample got = read_all(reused);
+    EXPECT_EQ(got.learners[0].alpha, expected.learners[0].alpha);
+    EXPECT_EQ(got.learners[0].start, expected.learners[0].start);
+    EXPECT_EQ(got.env.quality, expected.env.quality);
+    EXPECT_EQ(got.env.kind.value, expected.env.kind.value);
+    EXPECT_EQ(got.env.kind.value, i % 2 == 0 ? 1 : 0);
+  }
+  EXPECT_EQ(config.tables_of("learner.exploration.start"), (std::vector<std::string>{"learner"}));
+}
+
+TEST(ConfigSweep, DesignsSurviveBeingWritten) {
+  Config config = load(with_env(
+      "[sweep]\n\"learner.alpha\" = { random = [0.1, 0.2], scale = \"log\" }\n\"env.mu\" = { start "
+      "= 1, stop = 2, count = 3 }\n\"learner.gamma\" = [0.1, 0.2, 0.3]\nsamples = 4\nseed = 9\n"
+      "design = \"latin_hypercube\"\nzip = [\"env.mu\", \"learner.gamma\"]"));
+  read_all(config);
+  Config again = Config::from_text(config.to_toml(), "again");
+  read_all(again);
+  EXPECT_EQ(cells_of(again.sweep()), cells_of(config.sweep()));
+  EXPECT_EQ(again.sweep().size(), 12);
 }
 
 TEST(ConfigSweep, CellsBecomeConfigs) {

@@ -20,7 +20,7 @@ enum { kNone, kNorth, kSouth, kWest, kEast, kLoad };
 
 /// The state as named lists.
 struct Words {
-  std::vector<int64_t> players, foods, step{0}, spawned;
+  std::vector<int64_t> players, foods, step{0}, spawned{}, messages{};
   bool operator==(const Words&) const = default;
 };
 
@@ -33,6 +33,7 @@ class Reader : public StateVisitor {
     if (key == "players") return words.players;
     if (key == "foods") return words.foods;
     if (key == "step") return words.step;
+    if (key == "messages") return words.messages;
     EXPECT_EQ(key, "spawned");
     return words.spawned;
   }
@@ -64,6 +65,7 @@ struct Game {
   /// Foods not named are gone; `spawned` is the sum of those named unless given.
   void set(std::vector<int64_t> players, std::vector<int64_t> foods, int64_t spawned = 0) {
     Words words{std::move(players), std::move(foods), {0}, {spawned}};
+    if (params.messages > 1) words.messages.resize(params.agents);
     for (size_t i = 2; spawned == 0 && i < words.foods.size(); i += 3) {
       words.spawned[0] += words.foods[i];
     }
@@ -579,6 +581,104 @@ TEST(Lbf, TableIndexByHand) {
   EXPECT_EQ(game.index(0), (own * 60 + other) * sets + 1 + high);
 }
 
+// Three agents of levels 2, 1 and 1; the first two load a food of level 3, for 2 * 3 and 1 * 3 where
+// rewards are not divided. The mean of 6, 3 and 0 is 3.
+TEST(Lbf, SharedRewardsByHand) {
+  Lbf::Config c = config(8, 8, 3, 1);
+  c.normalize_reward = false;
+  const auto paid = [&](int rewards, double mix) {
+    c.rewards.value = rewards;
+    c.mix = mix;
+    Game game(c);
+    game.set({3, 2, 2, 3, 4, 1, 7, 7, 1}, {3, 3, 3});
+    EXPECT_EQ(game.step({kLoad, kLoad, kNone}), Episode::ended);
+    return game.rewards;
+  };
+  using Options = Lbf::Options;
+  EXPECT_EQ(paid(Options::kIndividual, 0.5), (Rewards{6, 3, 0}));
+  EXPECT_EQ(paid(Options::kShared, 0.5), (Rewards{3, 3, 3}));
+  EXPECT_EQ(paid(Options::kMixed, 0.25), (Rewards{5.25F, 3, 0.75F}));
+  EXPECT_EQ(paid(Options::kMixed, 1), (Rewards{3, 3, 3}));
+}
+
+// Three agents on 5 x 6 cells, three messages, agent numbers.
+TEST(Lbf, MessagesAndNumbersByHand) {
+  Lbf::Config c = config(5, 6, 3, 1);
+  c.max_player_level = 1;
+  c.max_food_level = 1;
+  c.messages = 3;
+  c.agent_ids = true;
+  Game game(c);
+  EXPECT_EQ(Lbf::actions(game.params, 0), 18);
+  game.set({1, 2, 1, 4, 5, 1, 0, 0, 1}, {3, 4, 1});
+  EXPECT_EQ(game.words().messages, (Cells{0, 0, 0})) << "as if all had sent 0";
+  EXPECT_EQ(game.step({3 * kEast + 2, 3 * kNone + 0, 3 * kSouth + 1}), Episode::goes_on);
+  EXPECT_EQ(game.words().messages, (Cells{2, 0, 1}));
+  EXPECT_EQ(game.words().players, (Cells{1, 3, 1, 4, 5, 1, 1, 0, 1}));
+  EXPECT_EQ(game.features(0), (Rewards{3, 4, 1, 1, 3, 1, 4, 5, 1, 1, 0, 1,  //
+                                       1, 0, 0, 0, 1, 0, 1, 0, 0}));
+  EXPECT_EQ(game.features(2), (Rewards{3, 4, 1, 1, 0, 1, 1, 3, 1, 4, 5, 1,  //
+                                       0, 0, 1, 1, 0, 0, 0, 0, 1}));
+  const Bounds last = Lbf::feature_range(game.params, 0, 20);
+  EXPECT_EQ(last.min, 0);
+  EXPECT_EQ(last.max, 1);
+  // 30 cells each; no food, or one on 12 inner cells: the food at (3, 4) has the code 2 * 4 + 3
+  const uint32_t sets = 13;
+  EXPECT_EQ(Lbf::observations(game.params, 0), 30U * 30 * 30 * sets * 3 * 3 * 3);
+  const uint32_t food = 1 + 11;
+  EXPECT_EQ(game.index(0), (((9 * 30 + 29) * 30 + 6) * sets + food) * 27 + (0 * 3 + 1) * 3 + 0);
+  EXPECT_EQ(game.index(1), (((29 * 30 + 9) * 30 + 6) * sets + food) * 27 + (2 * 3 + 1) * 3 + 1);
+  EXPECT_EQ(game.index(2), (((6 * 30 + 9) * 30 + 29) * sets + food) * 27 + (2 * 3 + 0) * 3 + 2);
+  game.reset(5);
+  EXPECT_EQ(game.words().messages, (Cells{0, 0, 0}));
+  Words wrong = game.words();
+  wrong.messages[1] = 3;
+  EXPECT_THROW(game.set(wrong), ParameterError);
+}
+
+TEST(Lbf, OptionsLeaveTheGameAlone) {
+  for (const int rewards : {0, 1, 2}) {
+    for (const int messages : {1, 4}) {
+      Lbf::Config c = config(8, 8, 3, 3);
+      c.penalty = 0.25;
+      c.max_food_level = 3;
+      Game plain(c);
+      c.rewards.value = rewards;
+      c.mix = 0.3;
+      c.messages = messages;
+      c.agent_ids = messages > 1;
+      Game game(c);
+      const double mix = rewards == 0 ? 0.0 : (rewards == 1 ? 1.0 : 0.3);
+      int paid = 0;
+      for (uint64_t run = 0; run < 2000; ++run) {
+        wander(plain, run);
+        Words words = plain.words();
+        if (messages > 1) words.messages = {0, 0, 0};
+        game.set(words);
+        std::vector<int> actions = random_actions(3, run);
+        const Episode outcome = plain.step(actions);
+        for (size_t i = 0; i < 3; ++i) {
+          const int said = static_cast<int>(run + i) % messages;
+          actions[i] = actions[i] * messages + said;
+        }
+        EXPECT_EQ(game.step(actions), outcome);
+        Words now = game.words();
+        now.messages.clear();
+        EXPECT_EQ(now, plain.words());
+        double mean = 0;
+        for (const float r : plain.rewards) mean += static_cast<double>(r) / 3;
+        paid += mean != 0 ? 1 : 0;
+        for (size_t i = 0; i < 3; ++i) {
+          const double own = static_cast<double>(plain.rewards[i]);
+          EXPECT_NEAR(static_cast<double>(game.rewards[i]), own + mix * (mean - own), 1e-7);
+        }
+        if (HasFailure()) FAIL() << "rewards " << rewards << ", run " << run;
+      }
+      EXPECT_GT(paid, 100);
+    }
+  }
+}
+
 TEST(Lbf, StatesAreChecked) {
   Game game(config(8, 8, 2, 2));
   const Words good{{0, 0, 1, 7, 7, 2}, {3, 3, 1, 5, 5, 2}, {49}, {4}};
@@ -623,6 +723,14 @@ TEST(Lbf, ConfigurationsAreChecked) {
   };
   using Config = Lbf::Config;
   rejects("size", [](Config& c) { c.size = {8}; });
+  rejects("rewards", [](Config& c) { c.rewards.value = 3; });
+  rejects("mix", [](Config& c) { c.mix = 1.5; });
+  rejects("messages", [](Config& c) { c.messages = 0; });
+  rejects("messages", [](Config& c) { c.messages = 17; });
+  rejects("messages", [](Config& c) {
+    c.players = 1;
+    c.messages = 2;
+  });
   rejects("size", [](Config& c) { c.size = {8, 8, 8}; });
   rejects("size", [](Config& c) { c.size = {2, 8}; });
   rejects("size", [](Config& c) { c.size = {8, 16}; });

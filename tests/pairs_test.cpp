@@ -2,11 +2,15 @@
 // envs.def or learners.def is tested here from its first build on.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
+#include <map>
 #include <set>
 
 #include "cumarl/runner.hpp"
+#include "host/src/flight.hpp"
 #include "host/src/model.hpp"
 
 namespace cumarl {
@@ -154,6 +158,57 @@ TEST_P(EveryPair, BoltzmannGivesTheSameBits) {
     EXPECT_EQ(Runner(request).run().result_hash, expected);
     unsetenv("CUMARL_CPU");
   });
+}
+
+/// Outcome rows by run id.
+using Rows = std::map<uint64_t, std::vector<double>>;
+
+void keep(Rows& rows, const FinishedRun& run) { rows[run.run] = {run.row.begin(), run.row.end()}; }
+
+// Runs that go on from checkpoints end as runs that were never stopped.
+TEST_P(EveryPair, GoesOnFromACheckpoint) {
+  // in memory, where there is such a folder: a checkpoint is made durable each time
+  const std::string home = std::filesystem::exists("/dev/shm") ? "/dev/shm/" : testing::TempDir();
+  const std::string folder = home + "cumarl_checkpoint_" + GetParam()->facts().name;
+  std::filesystem::create_directories(folder);
+  const std::string mark(32, 'f');
+  each([&](const PairModel& pair) {
+    const Experiment experiment = read_experiment(small_run(pair));
+    const std::vector<Group> groups = group_cells(experiment);
+    ASSERT_EQ(groups.size(), 1u);
+    const auto executor = make_executor("cpu", 1);
+    const std::atomic<bool> never{false};
+    std::atomic<uint64_t> steps{0};
+    Rows whole, parts;
+    {
+      Flight flight(experiment, groups[0], *executor, {{0, 9, {}}}, 9, ~uint64_t{0}, false);
+      while (flight.advance(never, steps, [&](const FinishedRun& run) { keep(whole, run); })) {
+      }
+    }
+    ASSERT_EQ(whole.size(), 9u);
+    remove_checkpoints(folder);
+    int flights = 0;
+    for (bool going = true; going; ++flights) {
+      ASSERT_LT(flights, 1000);
+      CellWork work{0, 9, {}};
+      for (const auto& [run, row] : parts) work.skip.push_back(run);
+      std::vector<SavedRun> saved = read_checkpoint(folder, mark).runs;
+      for (const SavedRun& run : saved) work.skip.push_back(run.run);
+      std::sort(work.skip.begin(), work.skip.end());
+      // places for four of the nine, and prime numbers of steps between checkpoints
+      Flight flight(experiment, groups[0], *executor, {work}, 4, pair.joint() ? 7 : 311, false);
+      for (SavedRun& run : saved) flight.restore(std::move(run));
+      for (int launch = 0; launch < 3 && going; ++launch) {
+        going = flight.advance(never, steps, [&](const FinishedRun& run) { keep(parts, run); });
+      }
+      CheckpointWriter writer(folder, mark);
+      flight.save(writer);
+      writer.commit();
+    }
+    EXPECT_GT(flights, 1);
+    EXPECT_EQ(parts, whole);
+  });
+  std::filesystem::remove_all(folder);
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, EveryPair, testing::ValuesIn(env_models()),

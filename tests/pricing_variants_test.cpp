@@ -10,6 +10,7 @@
 
 #include "cumarl/runner.hpp"
 #include "envs/bertrand_homogeneous.hpp"
+#include "envs/bertrand_logit_entry.hpp"
 #include "envs/bertrand_logit_shocks.hpp"
 #include "envs/cournot_shocks.hpp"
 #include "envs/klein_duopoly.hpp"
@@ -482,6 +483,220 @@ TEST(CournotShocks, RefusesDemandOffTheGrid) {
   EXPECT_THROW(CournotShocks::make(config, arena), ParameterError);
   config.demand = {190};  // below what two firms can sell
   EXPECT_THROW(CournotShocks::make(config, arena), ParameterError);
+}
+
+// Inputs of the replication package (table A7): Nash prices 1.37016 of three firms and 1.47293 of
+// two, joint-monopoly prices 2 and 1.92498. The grid is that of three firms.
+TEST(BertrandLogitEntry, HasThePublishedMarket) {
+  HostArena arena;
+  const auto p = BertrandLogitEntry::make({}, arena);
+  EXPECT_EQ(BertrandLogitEntry::observations(p, 0), 15U * 15 * 16);
+  EXPECT_NEAR(p.market.price[0], 1.37016 - 0.1 * (2 - 1.37016), 1e-5);
+  EXPECT_NEAR(p.market.price[44], 2 + 0.1 * (2 - 1.37016), 1e-5);
+  const auto profit = [](double price, int firms) {
+    const double e = std::exp((2 - price) / 0.25);
+    return (price - 1) * e / (firms * e + 1);
+  };
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_NEAR(p.nash_profit[i], profit(1.47293, 2), 1e-5);
+    EXPECT_NEAR(p.monopoly_profit[i], profit(1.92498, 2), 1e-5);
+    EXPECT_NEAR(p.market.nash_profit[i], profit(1.37016, 3), 1e-5);
+    EXPECT_NEAR(p.market.monopoly_profit[i], profit(2, 3), 1e-5);
+  }
+  EXPECT_EQ(p.start_in, 0.5);
+}
+
+/// Profits of firms with costs of 1 and qualities of 2 by the formula; price 0: the firm is out.
+std::vector<double> logit_profits(const std::vector<double>& prices) {
+  double total = 1;
+  for (const double price : prices) total += price > 0 ? std::exp((2 - price) / 0.25) : 0;
+  std::vector<double> out;
+  for (const double price : prices) {
+    out.push_back(price > 0 ? (price - 1) * std::exp((2 - price) / 0.25) / total : 0);
+  }
+  return out;
+}
+
+TEST(BertrandLogitEntry, PaysWhoIsIn) {
+  using Env = BertrandLogitEntry;
+  for (const bool in : {true, false}) {
+    Env::Config config;
+    config.entry = in ? 1 : 0;
+    config.exit = in ? 0 : 1;
+    HostArena arena;
+    const auto p = Env::make(config, arena);
+    for (const uint32_t before : {7U, 15U}) {  // the outsider was in, or was out
+      Env::State s{before};
+      EXPECT_EQ(Env::absent(p, s, 2), before == 15);
+      const int actions[Env::kMaxAgents] = {3, 11, 6};
+      float paid[Env::kMaxAgents] = {};
+      Rng rng({1, 1}, 0, Stream::dynamics);
+      EXPECT_EQ(Env::step(p, s, actions, paid, rng), Episode::goes_on);
+      const auto expected = logit_profits(
+          {p.market.price[3], p.market.price[15 + 11], in ? p.market.price[30 + 6] : 0.0});
+      for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(paid[i], expected[i], 1e-7);
+      EXPECT_EQ(s.history, (3U * 15 + 11) * 16 + (in ? 6 : 15));
+      EXPECT_EQ(Env::absent(p, s, 2), !in);
+      EXPECT_FALSE(Env::absent(p, s, 0) || Env::absent(p, s, 1));
+      float seen[3] = {};
+      Env::observe(p, s, 0, seen);
+      EXPECT_EQ(std::vector<float>(seen, seen + 3), (std::vector<float>{3, 11, in ? 6.0F : 15.0F}));
+    }
+  }
+}
+
+// Entry .3, exit .1: in the long run in 3/4 of the time, which is also how runs start. Of n draws a
+// share q has a standard error of sqrt(q (1 - q) / n).
+TEST(BertrandLogitEntry, ComesAndGoesByChance) {
+  using Env = BertrandLogitEntry;
+  Env::Config config;
+  config.entry = 0.3;
+  config.exit = 0.1;
+  HostArena arena;
+  const auto p = Env::make(config, arena);
+  const int actions[Env::kMaxAgents] = {};
+  float paid[Env::kMaxAgents] = {};
+  double was[2] = {};
+  double moved[2] = {};
+  double starts = 0;
+  Env::State s{15};
+  constexpr int kDraws = 40'000;
+  for (uint64_t t = 0; t < kDraws; ++t) {
+    Env::State first{};
+    Rng fresh({5, 0}, t, Stream::reset);
+    Env::reset(p, first, fresh);
+    starts += Env::absent(p, first, 2) ? 0 : 1;
+    const int out = Env::absent(p, s, 2) ? 1 : 0;
+    Rng rng({5, 0}, t, Stream::dynamics);
+    Env::step(p, s, actions, paid, rng);
+    was[out] += 1;
+    moved[out] += (Env::absent(p, s, 2) ? 1 : 0) != out ? 1 : 0;
+  }
+  const auto near = [](double hits, double draws, double share) {
+    EXPECT_NEAR(hits / draws, share, 4 * std::sqrt(share * (1 - share) / draws));
+  };
+  near(moved[0], was[0], 0.1);
+  near(moved[1], was[1], 0.3);
+  near(starts, kDraws, 0.75);
+}
+
+// Two prices, so that a rival plays one of three: low, high, out.
+TEST(BertrandLogitEntry, InitialValuesAverageOverTheRivals) {
+  using Env = BertrandLogitEntry;
+  Env::Config config;
+  config.prices = 2;
+  HostArena arena;
+  const auto p = Env::make(config, arena);
+  AgentSpec spec{};
+  spec.init.kind.value = static_cast<int>(InitKind::expected);
+  for (const int me : {0, 2}) {
+    spec.agent = me;
+    const auto q = Env::initial_values(p, spec, 0.9);
+    ASSERT_EQ(q.size(), 2U);
+    for (size_t own = 0; own < 2; ++own) {
+      double sum = 0;
+      for (const double one : {p.market.price[0], p.market.price[1], 0.0}) {
+        for (const double other : {p.market.price[0], p.market.price[1], 0.0}) {
+          sum += logit_profits({p.market.price[own], one, other})[0];
+        }
+      }
+      EXPECT_NEAR(q[own], sum / 9 / 0.1, 1e-9);
+    }
+  }
+  spec.init.kind.value = static_cast<int>(InitKind::grim_trigger);
+  EXPECT_THROW(Env::initial_values(p, spec, 0.9), ParameterError);
+}
+
+/// Firms 0 and 1 play 5 where the outsider was in, and change between 8 and 12 where it was out; the
+/// outsider plays 2.
+struct Alternate {
+  void act(const BertrandLogitEntry::Params&, const BertrandLogitEntry::State& s, int* actions,
+           uint64_t = 0) const {
+    const uint32_t last = s.history / 16 / 15;  // of firm 0
+    actions[0] = s.history % 16 != 15 ? 5 : (last == 8 ? 12 : 8);
+    actions[1] = actions[0];
+    actions[2] = 2;
+  }
+  bool deterministic() const { return true; }
+  Evaluation evaluation() const { return {}; }
+};
+
+TEST(BertrandLogitEntry, MeasuresBothMarkets) {
+  using Env = BertrandLogitEntry;
+  HostArena arena;
+  const auto p = Env::make({}, arena);
+  const double* price = p.market.price;
+  for (const uint32_t last : {0U, 15U}) {  // wherever the run has ended
+    Measures m;
+    Env::evaluate(p, {last}, Alternate{}, RunFacts{500, 400, true}, m);
+    const double two =
+        (logit_profits({price[8], price[8]})[0] + logit_profits({price[12], price[12]})[0]) / 2;
+    const auto three = logit_profits({price[5], price[5], price[2]});
+    const double all = (three[0] + three[1] + three[2]) / 3;
+    EXPECT_NEAR(m["mean_profit_out"], two, 1e-12);
+    EXPECT_NEAR(m["mean_profit_in"], all, 1e-12);
+    EXPECT_NEAR(m["mean_price_out"], (price[8] + price[12]) / 2, 1e-12);
+    EXPECT_NEAR(m["mean_price_in"], (2 * price[5] + price[2]) / 3, 1e-12);
+    EXPECT_NEAR(m["profit_gain_out"], (two - 0.222928) / (0.337490 - 0.222928), 1e-4);
+    const double nash = p.market.nash_profit[0];
+    EXPECT_NEAR(m["profit_gain_in"], (all - nash) / (p.market.monopoly_profit[0] - nash), 1e-12);
+    EXPECT_EQ(m["cycle_length_out"], 2.0);
+    EXPECT_EQ(m["cycle_length_in"], 1.0);
+    EXPECT_EQ(m["time_to_convergence"], 400.0);
+  }
+}
+
+// An outsider that never enters learns nothing, so it does not matter how fast it would.
+TEST(BertrandLogitEntry, TheAbsentDoNotLearn) {
+  const auto hash = [](const char* entry, const char* alpha) {
+    const std::string head =
+        "[env]\nname = \"bertrand_logit_entry\"\nprices = 4\nexit = 1.0\n[stop]\nmax_steps = "
+        "5000\n";
+    const std::string learner =
+        "[[learner]]\nname = \"q_learning\"\ngamma = 0.9\nexploration = { start = 1.0 }\nalpha = ";
+    RunRequest request;
+    request.config_text = head + learner + "0.2\n" + learner + "0.2\n" + learner + alpha + "\n";
+    request.sets = {std::string("env.entry=") + entry};
+    request.runs = 8;
+    return Runner(request).run().result_hash;
+  };
+  EXPECT_EQ(hash("0.0", "0.1"), hash("0.0", "0.9"));
+  EXPECT_NE(hash("0.5", "0.1"), hash("0.5", "0.9"));
+}
+
+TEST(BertrandLogitEntry, RefusesWhatCannotBe) {
+  HostArena arena;
+  const auto rejects = [&](const std::string& key, auto change) {
+    BertrandLogitEntry::Config config;
+    change(config);
+    try {
+      BertrandLogitEntry::make(config, arena);
+      ADD_FAILURE() << "accepted a wrong " << key;
+    } catch (const ParameterError& error) {
+      EXPECT_EQ(error.key(), key);
+    }
+  };
+  using Config = BertrandLogitEntry::Config;
+  rejects("entry", [](Config& c) { c.entry = c.exit = 0; });
+  rejects("quality", [](Config& c) { c.quality = {2, 2}; });
+  rejects("prices", [](Config& c) {
+    c.firms = 5;
+    c.prices = 40;
+  });
+  const auto p = BertrandLogitEntry::make({}, arena);
+  BertrandLogitEntry::State s{};
+  struct Put final : StateVisitor {
+    explicit Put(std::vector<int64_t> given) : last(std::move(given)) {}
+    void operator()(const char*, int64_t* values, int count) override {
+      std::copy(last.begin(), last.begin() + count, values);
+    }
+    std::vector<int64_t> last;
+  };
+  Put good({14, 0, 15});
+  BertrandLogitEntry::state_fields(good, p, s);
+  EXPECT_EQ(s.history, 14U * 15 * 16 + 15);
+  Put bad({15, 0, 15});  // only the outsider can be out
+  EXPECT_THROW(BertrandLogitEntry::state_fields(bad, p, s), ParameterError);
 }
 
 }  // namespace

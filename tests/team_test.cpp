@@ -231,7 +231,7 @@ template <class Env>
 struct Played {
   std::vector<std::byte> memory;
   RunState<Env> state;
-  uint32_t finished;
+  SlotPhase phase;
 };
 
 struct Setting {
@@ -250,25 +250,27 @@ Played<Env> play(const Setting& setting, const WithTeam& with_team) {
   learner.exploration.decay_rate = 2e-3;
   const TrainedTables trained;
   int agent = 0;
-  const ProblemOf<Env, L> problem(env, {learner}, setting.stop, Evaluation{}, trained, agent);
+  const ProblemOf<Env, L> problem(std::make_shared<const MadeEnv<Env>>(env), {learner},
+                                  setting.stop, Evaluation{}, trained, agent);
   const RunLayout layout = problem.layout();
 
   HostArena arena;
   AlignedBlock cell(layout.cell_bytes);
   AlignedBlock states(layout.state_bytes);
   AlignedBlock memory(layout.memory_bytes);
-  problem.write_cell(arena, cell.data);
+  CellArena parameters(arena);
+  problem.write_cell(parameters, cell.data);
   const Slot slot{7, 0};
   const uint32_t live = 0;
-  uint32_t finished = 2;
+  SlotPhase phase = SlotPhase::started;
   const Rollout r{cell.data, states.data, memory.data,    nullptr,   &slot,   &live,  1, 1, 0,
-                  layout,    42,          setting.budget, &finished, nullptr, nullptr};
+                  layout,    42,          setting.budget, &phase, nullptr, nullptr};
   std::memset(memory.data, 0, layout.memory_bytes);
   with_team([&](const auto& team) { start_run<Env, L>(team, r, 0); });
   for (int launch = 0; launch < 2; ++launch) {
     with_team([&](const auto& team) { advance_run<Lane<Env, L, ShapeT, Team, 1>>(team, r, 0); });
   }
-  Played<Env> out{{memory.data, memory.data + memory.size}, {}, finished};
+  Played<Env> out{{memory.data, memory.data + memory.size}, {}, phase};
   std::memcpy(&out.state, states.data, sizeof(out.state));
   return out;
 }
@@ -288,7 +290,7 @@ void expect_same_run(const Setting& setting, RunStatus status) {
   EXPECT_EQ(serial.state.t, team.state.t);
   EXPECT_EQ(serial.state.last_change, team.state.last_change);
   EXPECT_EQ(serial.state.status, team.state.status);
-  EXPECT_EQ(serial.finished, team.finished);
+  EXPECT_EQ(serial.phase, team.phase);
   EXPECT_EQ(serial.state.status, status) << "the setting does not test what it says";
 }
 

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,10 @@
 #include <nlohmann/json.hpp>
 
 #include "cumarl/runner.hpp"
+#include "host/cli/panel.hpp"
+#include "host/cli/ranks.hpp"
+#include "host/cli/report_command.hpp"
+#include "host/cli/results_commands.hpp"
 #include "host/src/bench.hpp"
 #include "host/src/config.hpp"
 #include "host/src/doctor.hpp"
@@ -25,6 +30,7 @@
 #include "host/src/plot.hpp"
 #include "host/src/reproduce.hpp"
 #include "host/src/solve.hpp"
+#include "host/src/store.hpp"
 #include "host/src/trace.hpp"
 
 namespace {
@@ -48,46 +54,24 @@ struct Options {
   int64_t runs = 0, seed = 0;
   std::string shard;
   std::string out;
+  std::string max_time, checkpoint_every;
   bool dry_run = false, json = false, quiet = false;
 };
 
-/// "1234567" -> "1.23 M"
-std::string scaled(double value) {
-  const char* const units[] = {"", " k", " M", " G", " T", " P"};
-  size_t unit = 0;
-  while (value >= 1000 && unit + 1 < std::size(units)) {
-    value /= 1000;
-    ++unit;
-  }
-  const int decimals = value < 10 && unit > 0 ? 2 : (value < 100 ? 1 : 0);
-  return fmt::format("{:.{}f}{}", value, decimals, units[unit]);
+/// What shows progress on standard error.
+cumarl::Panel::Kind panel_kind(const Options& o) {
+  if (o.quiet) return cumarl::Panel::Kind::none;
+  const char* const terminal = std::getenv("TERM");
+  const bool dumb = terminal == nullptr || std::strcmp(terminal, "dumb") == 0;
+  return isatty(STDERR_FILENO) == 0 || dumb ? cumarl::Panel::Kind::lines
+                                            : cumarl::Panel::Kind::terminal;
 }
 
-std::string clock_text(double seconds) {
-  const auto s = static_cast<int64_t>(seconds + 0.5);
-  if (s >= 86400) return fmt::format("{} d {} h", s / 86400, s % 86400 / 3600);
-  if (s >= 3600) return fmt::format("{} h {:02} min", s / 3600, s % 3600 / 60);
-  return s >= 60 ? fmt::format("{} min {:02} s", s / 60, s % 60) : fmt::format("{} s", s);
-}
-
-/// The progress line, where standard error is a terminal.
-std::function<void(const cumarl::Progress&)> progress_line(const Options& o) {
-  if (o.quiet || isatty(STDERR_FILENO) == 0) return {};
-  return [](const cumarl::Progress& p) {
-    const double rate = p.seconds > 0 ? static_cast<double>(p.joint_steps) / p.seconds : 0;
-    std::string left = "?";
-    if (p.runs_done > 0) {
-      const auto done = static_cast<double>(p.runs_done);
-      left = clock_text(p.seconds * (static_cast<double>(p.runs) - done) / done);
-    }
-    fmt::print(stderr, "\r{}/{} runs  {} joint steps  {} joint steps/s  {} left \033[K",
-               p.runs_done, p.runs, scaled(static_cast<double>(p.joint_steps)), scaled(rate), left);
-    std::fflush(stderr);
-  };
-}
-
-void end_progress(const Options& o) {
-  if (!o.quiet && isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\033[K");
+void add_saving(CLI::App& app, Options& o) {
+  app.add_option("--max-time", o.max_time,
+                 "save the state and leave after so long: 90, 90s, 10m, 2h");
+  app.add_option("--checkpoint-every", o.checkpoint_every,
+                 "time between two saved states (default: 30s)");
 }
 
 void add_common(CLI::App& app, Options& o) {
@@ -104,13 +88,37 @@ void add_common(CLI::App& app, Options& o) {
   app.add_option("--batch", o.request.batch, "runs in memory at a time")
       ->check(CLI::PositiveNumber);
   app.add_option("--shard", o.shard, "I/N: only the I-th of N parts of the runs, I from 0");
-  app.add_option("--out", o.out, "folder for the results");
+  app.add_option("--out", o.out, "folder for the results; one that holds a part goes on");
+  add_saving(app, o);
   app.add_flag("--dry-run", o.dry_run, "say what it would take, and stop");
   app.add_flag("--json", o.json, "one JSON object on standard output");
-  app.add_flag("--quiet", o.quiet, "no progress line");
+  app.add_flag("--quiet", o.quiet, "no progress");
+}
+
+/// "90", "90s", "1.5m", "2h" in seconds.
+double duration(const std::string& option, const std::string& text) {
+  char* end = nullptr;
+  double seconds = std::strtod(text.c_str(), &end);
+  const std::string unit = end;
+  if (unit == "m") seconds *= 60;
+  if (unit == "h") seconds *= 3600;
+  if (end == text.c_str() || (!unit.empty() && unit != "s" && unit != "m" && unit != "h") ||
+      !(seconds > 0) || seconds > 1e9) {
+    throw cumarl::ConfigError({.source = option + " " + text,
+                               .why = "must be a time above 0, such as 90, 90s, 10m or 2h"});
+  }
+  return seconds;
+}
+
+void settle_saving(Options& o) {
+  if (!o.max_time.empty()) o.request.max_seconds = duration("--max-time", o.max_time);
+  if (!o.checkpoint_every.empty()) {
+    o.request.checkpoint_seconds = duration("--checkpoint-every", o.checkpoint_every);
+  }
 }
 
 void settle(const CLI::App& app, Options& o) {
+  settle_saving(o);
   if (app.count("--runs") > 0) o.request.runs = o.runs;
   if (app.count("--seed") > 0) o.request.seed = o.seed;
   if (app.count("--shard") > 0) {
@@ -177,8 +185,12 @@ void make_out(const std::string& out) {
 
 int dry_run(const cumarl::Runner& runner, const Options& o) {
   const cumarl::Plan& p = runner.plan();
-  const double rate = runner.calibrate();
+  const cumarl::Estimate e = runner.estimate(p.cells > 1 ? 3.0 : 1.0);
+  const double rate = e.joint_steps_per_second;
   const double seconds = static_cast<double>(p.steps_at_most) / rate;
+  const auto number = [](double value) {
+    return std::isfinite(value) ? Json(value) : Json(nullptr);
+  };
   if (o.json) {
     std::cout << Json{{"experiment", p.experiment},
                       {"device", p.device},
@@ -190,7 +202,11 @@ int dry_run(const cumarl::Runner& runner, const Options& o) {
                       {"memory", p.memory_bytes},
                       {"joint_steps_per_second", rate},
                       {"joint_steps_at_most", p.steps_at_most},
-                      {"estimated_seconds_at_most", seconds}}
+                      {"estimated_seconds_at_most", number(seconds)},
+                      {"joint_steps_expected", number(e.joint_steps)},
+                      {"estimated_seconds", number(e.joint_steps / rate)},
+                      {"sampled_runs", e.sampled_runs},
+                      {"ended_runs", e.ended_runs}}
                      .dump()
               << '\n';
     return kDone;
@@ -204,10 +220,19 @@ int dry_run(const cumarl::Runner& runner, const Options& o) {
                  ? 100.0 * static_cast<double>(p.run_bytes) / static_cast<double>(p.table_bytes) -
                        100.0
                  : 0.0,
-             scaled(static_cast<double>(p.memory_bytes)));
-  fmt::print("rate         {} joint steps/s (measured just now)\n", scaled(rate));
+             cumarl::scaled(static_cast<double>(p.memory_bytes)));
+  if (!(rate > 0)) {
+    fmt::print("rate         not a joint step was done in the time of the measurement\n");
+    return kDone;
+  }
+  fmt::print("rate         {} joint steps/s (measured just now)\n", cumarl::scaled(rate));
+  if (std::isfinite(e.joint_steps)) {
+    fmt::print("time         about {}: {} joint steps, as {} of {} runs tried just now took\n",
+               cumarl::clock_text(e.joint_steps / rate), cumarl::scaled(e.joint_steps),
+               e.ended_runs, e.sampled_runs);
+  }
   fmt::print("time         at most {}, if no run converged before max_steps ({} joint steps)\n",
-             clock_text(seconds), scaled(static_cast<double>(p.steps_at_most)));
+             cumarl::clock_text(seconds), cumarl::scaled(static_cast<double>(p.steps_at_most)));
   return kDone;
 }
 
@@ -232,6 +257,51 @@ void print_cell(const cumarl::CellResult& cell) {
     }
     fmt::print("\n");
   }
+}
+
+/// The first cells of a large sweep, a line each, with the leading metrics.
+void print_first_cells(const cumarl::Result& result, bool kept) {
+  constexpr size_t kLines = 20, kMetrics = 3;
+  const cumarl::CellResult& first = result.cells.front();
+  std::vector<std::string> names;
+  for (const std::string& column : first.columns) {
+    const bool of_all = column.find("_agent") == std::string::npos;
+    if (names.size() < kMetrics && of_all && first.metrics.contains(column))
+      names.push_back(column);
+  }
+  const auto width = [](const std::string& title) {
+    return static_cast<int>(std::max<size_t>(title.size(), 12)) + 2;
+  };
+  for (const auto& [key, value] : first.set) fmt::print("{:>{}}", key, width(key));
+  for (const std::string& name : names) fmt::print("{:>{}}{:>10}", name, width(name), "s.e.");
+  fmt::print("\n");
+  for (size_t c = 0; c < std::min(kLines, result.cells.size()); ++c) {
+    const cumarl::CellResult& cell = result.cells[c];
+    for (const auto& [key, value] : cell.set) fmt::print("{:>{}}", value, width(key));
+    for (const std::string& name : names) {
+      const auto at = cell.metrics.find(name);
+      if (at == cell.metrics.end()) {
+        fmt::print("{:>{}}{:>10}", "-", width(name), "-");
+      } else {
+        fmt::print("{:>{}.6g}{:>10.2g}", at->second.mean, width(name), at->second.se);
+      }
+    }
+    fmt::print("\n");
+  }
+  fmt::print("... and {} cells more: {}\n", result.cells.size() - kLines,
+             kept ? "see `cumarl report` and `cumarl export` on the folder of the results"
+                  : "keep them with --out DIR for `cumarl report DIR` and `cumarl export DIR`, or "
+                    "print them with --json");
+}
+
+/// Every cell, or the first of many.
+void print_cells(const cumarl::Result& result, bool kept) {
+  constexpr size_t kFew = 24;
+  if (result.cells.size() > kFew) {
+    print_first_cells(result, kept);
+    return;
+  }
+  for (const cumarl::CellResult& cell : result.cells) print_cell(cell);
 }
 
 /// The table of a match-up: what agent 0's learner (rows) got against agent 1's (columns). False
@@ -288,45 +358,102 @@ void report_divergences(const cumarl::Result& result) {
   }
 }
 
-int run(const Options& o) {
+void print_result(const cumarl::Result& result, const Options& o) {
+  if (o.json) {
+    std::cout << cumarl::to_json(result) << '\n';
+    return;
+  }
+  fmt::print("{}: {} runs, {} converged, {} joint steps in {:.2f} s ({} joint steps/s) on {}\n",
+             result.experiment, result.runs, result.converged,
+             cumarl::scaled(static_cast<double>(result.joint_steps)), result.seconds,
+             cumarl::scaled(static_cast<double>(result.joint_steps) / result.seconds),
+             result.device);
+  if (!print_matchup(result)) print_cells(result, !o.out.empty());
+  fmt::print("result hash {}\n", result.result_hash);
+  if (!o.out.empty() && !result.interrupted) fmt::print("results in {}\n", o.out);
+}
+
+/// Runs, or goes on with, what `request` says. With several ranks (see ranks.hpp) the first one
+/// reports for all.
+int run(const Options& o, cumarl::RunRequest request) {
+  const cumarl::Ranks ranks = cumarl::find_ranks();
   check_out(o.out);
-  cumarl::RunRequest request = o.request;
-  const cumarl::Experiment experiment = cumarl::read_experiment(request);
-  request.keep_tables = experiment.save_tables;
+  request.keep_tables = cumarl::saves_tables(request);
   if (request.keep_tables && o.out.empty()) {
     throw cumarl::ConfigError({.key = "experiment.save_tables", .why = "needs --out"});
   }
+  const bool temporary = o.out.empty() && !ranks.alone();
+  const std::string out = temporary ? cumarl::temporary_folder(ranks) : o.out;
+  request.directory = out;
+  if (!ranks.alone()) {
+    if (request.shards > 1) {
+      throw cumarl::ConfigError({.key = "--shard", .why = "ranks divide the runs already"});
+    }
+    cumarl::share_out(ranks, out, request);
+  }
+
   const cumarl::Runner runner(request);
-  for (const std::string& warning : runner.plan().warnings) {
-    fmt::print(stderr, "warning: {}\n", warning);
+  const cumarl::Plan& plan = runner.plan();
+  if (ranks.first()) {
+    for (const std::string& warning : plan.warnings) fmt::print(stderr, "warning: {}\n", warning);
+    if (o.dry_run) return dry_run(runner, o);
+    if (!o.json && !o.quiet) {
+      fmt::print(stderr, "{}: {} runs on {}\n", plan.experiment, plan.runs, plan.device);
+    }
+  } else if (o.dry_run) {
+    return kDone;
   }
-  if (o.dry_run) return dry_run(runner, o);
-  make_out(o.out);
-  if (!o.json && !o.quiet) {
-    fmt::print(stderr, "{}: {} runs on {}\n", runner.plan().experiment, runner.plan().runs,
-               runner.plan().device);
+  cumarl::Result result;
+  {
+    cumarl::Panel panel(ranks.first() ? panel_kind(o) : cumarl::Panel::Kind::none,
+                        plan.experiment + " on " + plan.device);
+    result = runner.run([&](const cumarl::Progress& p) { panel.show(p); }, &interrupted,
+                        [&](const std::string& note) { fmt::print(stderr, "note: {}\n", note); });
   }
-  const cumarl::Result result = runner.run(progress_line(o), &interrupted);
-  end_progress(o);
-  if (result.interrupted) {
-    fmt::print(stderr, "interrupted: {} of {} runs had ended\n", result.runs, runner.plan().runs);
+  if (!request.directory.empty() && !result.interrupted) {
+    cumarl::write_result(result, request.directory);
+  }
+  if (!ranks.alone() && !result.interrupted) {
+    if (!ranks.first()) return kDone;
+    result.interrupted = !cumarl::await_ranks(ranks, out, interrupted);
+    if (!result.interrupted) {
+      result = cumarl::merge_ranks(ranks, out);
+      if (temporary) std::filesystem::remove_all(out);
+    }
   }
   report_divergences(result);
-  if (!o.out.empty() && !result.interrupted) cumarl::write_result(result, o.out);
-  if (o.json) {
-    std::cout << cumarl::to_json(result) << '\n';
-  } else {
-    fmt::print("{}: {} runs, {} converged, {} joint steps in {:.2f} s ({} joint steps/s) on {}\n",
-               result.experiment, result.runs, result.converged,
-               scaled(static_cast<double>(result.joint_steps)), result.seconds,
-               scaled(static_cast<double>(result.joint_steps) / result.seconds), result.device);
-    if (!print_matchup(result)) {
-      for (const cumarl::CellResult& cell : result.cells) print_cell(cell);
-    }
-    fmt::print("result hash {}\n", result.result_hash);
-    if (!o.out.empty() && !result.interrupted) fmt::print("results in {}\n", o.out);
+  if (result.interrupted) {
+    fmt::print(stderr, "interrupted: {} of {} runs had ended{}\n", result.runs, plan.runs,
+               out.empty() ? "; nothing was kept, as there was no --out"
+                           : "; the state is saved, the same command goes on");
+    if (!ranks.first()) return kInterrupted;
   }
+  print_result(result, o);
   return result.interrupted ? kInterrupted : kDone;
+}
+
+/// Goes on with the experiment in `directory`.
+int resume(Options& o, const std::string& directory) {
+  const cumarl::Ranks ranks = cumarl::find_ranks();
+  const int begun = cumarl::ranks_begun(directory);
+  if (begun > 0 && ranks.alone()) {
+    throw cumarl::ConfigError({.source = directory,
+                               .why = fmt::format("was begun with {0} ranks; go on with `mpirun -n "
+                                                  "{0} cumarl resume {1}`",
+                                                  begun, directory)});
+  }
+  const cumarl::ResultStore store = cumarl::ResultStore::open(
+      ranks.alone() ? directory : cumarl::rank_folder(directory, ranks.rank, ranks.size),
+      cumarl::ResultStore::Access::read);
+  cumarl::RunRequest request = o.request;
+  request.config_text = store.header().config;
+  request.config_name = directory;
+  if (ranks.alone()) {
+    request.shard = store.header().shard;
+    request.shards = store.header().shards;
+  }
+  o.out = directory;
+  return run(o, request);
 }
 
 int reproduce(const Options& o, const std::string& name, const std::string& golden) {
@@ -337,10 +464,15 @@ int reproduce(const Options& o, const std::string& name, const std::string& gold
   }
   check_out(o.out);
   make_out(o.out);
-  const cumarl::Reproduction result =
-      cumarl::reproduce(name, o.request, golden, progress_line(o), &interrupted);
-  end_progress(o);
-  if (interrupted) return kInterrupted;
+  cumarl::RunRequest request = o.request;
+  request.directory = o.out;
+  cumarl::Reproduction result;
+  {
+    cumarl::Panel panel(panel_kind(o), name);
+    result = cumarl::reproduce(
+        name, request, golden, [&](const cumarl::Progress& p) { panel.show(p); }, &interrupted);
+  }
+  if (interrupted || result.result.interrupted) return kInterrupted;
   if (!o.out.empty()) {
     if (!result.result.cells.empty()) cumarl::write_result(result.result, o.out);
     cumarl::write_picture(cumarl::picture(result), o.out + "/" + name + ".svg");
@@ -427,8 +559,8 @@ int bench(const Options& o, const std::vector<std::string>& names, int repeats) 
       objects.push_back(cumarl::to_json(r));
     } else {
       fmt::print("{:<32} {:>8} joint steps/s (median of {}, iqr {})  {:>8} agent steps/s  {}  {}\n",
-                 r.name, scaled(r.median), r.rates.size(), scaled(r.iqr),
-                 scaled(r.median * r.agents), r.learning ? "with learning" : "no learning",
+                 r.name, cumarl::scaled(r.median), r.rates.size(), cumarl::scaled(r.iqr),
+                 cumarl::scaled(r.median * r.agents), r.learning ? "with learning" : "no learning",
                  r.check ? "check ok" : "CHECK FAILED");
       fmt::print(
           "{:<32} on {}, {} threads, {} runs; {:.0f}% of what copying the same bytes allows ({})\n",
@@ -457,6 +589,17 @@ int dispatch(int argc, char** argv) {
   auto* run_app = app.add_subcommand("run", "run one experiment, or a sweep");
   run_app->add_option("CONFIG", config, "a TOML file")->required();
   add_common(*run_app, o);
+
+  auto* resume_app = app.add_subcommand("resume", "go on with an interrupted experiment");
+  resume_app->add_option("DIR", config, "its folder")->required();
+  resume_app->add_option("--device", o.request.device, "auto, cpu, cuda or cuda:I");
+  resume_app->add_option("--threads", o.request.threads, "CPU threads (default: all)")
+      ->check(CLI::Range(1, 4096));
+  resume_app->add_option("--batch", o.request.batch, "runs in memory at a time")
+      ->check(CLI::PositiveNumber);
+  add_saving(*resume_app, o);
+  resume_app->add_flag("--json", o.json, "one JSON object on standard output");
+  resume_app->add_flag("--quiet", o.quiet, "no progress");
 
   auto* reproduce_app =
       app.add_subcommand("reproduce", "a shipped experiment against its published figures");
@@ -530,7 +673,7 @@ int dispatch(int argc, char** argv) {
   bench_app->add_option("--repeats", repeats, "measured repeats after a warm-up")
       ->check(CLI::Range(1, 1000));
   bench_app->add_flag("--json", o.json, "one JSON object on standard output");
-  bench_app->add_flag("--quiet", o.quiet, "no progress line");
+  bench_app->add_flag("--quiet", o.quiet, "no progress");
 
   auto* list_app = app.add_subcommand("list", "envs | learners | experiments | benches | games");
   list_app->add_option("WHAT", what, "envs, learners, experiments, benches or games")->required();
@@ -540,6 +683,22 @@ int dispatch(int argc, char** argv) {
       app.add_subcommand("describe", "parameters and meaning of an environment or a learner");
   describe_app->add_option("NAME", name, "an environment or a learner")->required();
   describe_app->add_flag("--json", o.json, "one JSON object on standard output");
+
+  std::string results, page;
+  auto* report_app =
+      app.add_subcommand("report", "a self-contained HTML page of an experiment's results");
+  report_app->add_option("DIR", results, "the folder of the results")->required();
+  report_app->add_option("--out", page, "the file (default: DIR/report.html)");
+  std::string export_dir, export_format, export_out, merge_out;
+  std::vector<std::string> merge_dirs;
+  auto* export_app = app.add_subcommand("export", "the runs of an experiment as a table");
+  export_app->add_option("DIR", export_dir, "folder of the results")->required();
+  export_app->add_option("--format", export_format, "csv or npz")->required();
+  export_app->add_option("--out", export_out, "a file (default: DIR/runs.csv, DIR/runs.npz)");
+  auto* merge_app = app.add_subcommand("merge", "put the shards of an experiment together");
+  merge_app->add_option("DIR", merge_dirs, "folders of results")->required();
+  merge_app->add_option("--out", merge_out, "folder for the whole")->required();
+  merge_app->add_flag("--json", o.json, "one JSON object on standard output");
 
   auto* doctor_app = app.add_subcommand("doctor", "what this machine has, and what is missing");
   doctor_app->add_flag("--json", o.json, "one JSON object on standard output");
@@ -569,7 +728,11 @@ int dispatch(int argc, char** argv) {
   if (*run_app) {
     settle(*run_app, o);
     o.request.config_file = config;
-    return run(o);
+    return run(o, o.request);
+  }
+  if (*resume_app) {
+    settle_saving(o);
+    return resume(o, config);
   }
   if (*reproduce_app) {
     settle(*reproduce_app, o);
@@ -593,7 +756,13 @@ int dispatch(int argc, char** argv) {
   }
   if (*bench_app) return bench(o, bench_names, repeats);
   if (*list_app) return list(what, o.json);
+  if (*export_app) return export_command(export_dir, export_format, export_out), kDone;
+  if (*merge_app) return merge_command(merge_dirs, merge_out, o.json), kDone;
   if (*describe_app) return describe(name, o.json);
+  if (*report_app) {
+    fmt::print("{}\n", cumarl::report_command(results, page));
+    return kDone;
+  }
   std::cout << (o.json ? cumarl::doctor_json() : cumarl::doctor_text());
   return kDone;
 }
@@ -603,6 +772,7 @@ int dispatch(int argc, char** argv) {
 int main(int argc, char** argv) {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is an error of the file, not a death
   std::ios::sync_with_stdio(false);
   try {
     return dispatch(argc, argv);

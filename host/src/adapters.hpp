@@ -15,8 +15,42 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
+/// An environment's parameters in host memory.
 template <class Env>
-using EnvSettings = SettingsOf<typename Env::Config, Env>;
+struct MadeEnv {
+  /// Throws ParameterError.
+  explicit MadeEnv(const typename Env::Config& settings)
+      : config(settings), params(Env::make(config, arena)) {}
+  MadeEnv(const MadeEnv&) = delete;
+  MadeEnv& operator=(const MadeEnv&) = delete;
+
+  typename Env::Config config;
+  HostArena arena;
+  typename Env::Params params;
+};
+
+/// The settings of an environment. Problems made from one object share what is made from them.
+template <class Env>
+class EnvSettings final : public Settings {
+ public:
+  typename Env::Config values{};
+  void fields(FieldVisitor& v) override {
+    made_.reset();
+    Env::fields(v, values);
+  }
+  std::shared_ptr<const void> config() const override {
+    return std::make_shared<typename Env::Config>(values);
+  }
+  /// Throws ParameterError.
+  std::shared_ptr<const MadeEnv<Env>> made() const {
+    if (!made_) made_ = std::make_shared<const MadeEnv<Env>>(values);
+    return made_;
+  }
+
+ private:
+  mutable std::shared_ptr<const MadeEnv<Env>> made_;
+};
+
 template <class L>
 using LearnerSettings = SettingsOf<typename L::Config, L>;
 
@@ -89,11 +123,19 @@ class EnvModelOf final : public EnvModel {
   std::unique_ptr<EnvPlay> play(const Settings& settings) const override {
     return std::make_unique<EnvPlayOf<Env>>(static_cast<const EnvSettings<Env>&>(settings).values);
   }
+  std::vector<int> actions(const Settings& settings) const override {
+    const auto env = static_cast<const EnvSettings<Env>&>(settings).made();
+    std::vector<int> actions;
+    for (int i = 0; i < Env::agents(env->params); ++i) {
+      actions.push_back(Env::actions(env->params, i));
+    }
+    return actions;
+  }
   std::vector<double> payoff_table(const Settings& settings,
                                    std::vector<int>& actions) const override {
-    HostArena arena;
-    const auto params = Env::make(static_cast<const EnvSettings<Env>&>(settings).values, arena);
-    for (int i = 0; i < Env::agents(params); ++i) actions.push_back(Env::actions(params, i));
+    actions = this->actions(settings);
+    const auto env = static_cast<const EnvSettings<Env>&>(settings).made();
+    [[maybe_unused]] const auto& params = env->params;
     if constexpr (requires { Env::payoff_table(params); }) {
       return Env::payoff_table(params);
     } else {
@@ -123,15 +165,15 @@ class ProblemOf final : public Problem {
  public:
   using CellT = Cell<Env, L>;
 
-  ProblemOf(const typename Env::Config& env, std::vector<typename L::Config> learners, Stop stop,
-            Evaluation evaluation, const TrainedTables& trained, int& agent_in_error)
-      : env_(env),
+  ProblemOf(std::shared_ptr<const MadeEnv<Env>> env, std::vector<typename L::Config> learners,
+            Stop stop, Evaluation evaluation, const TrainedTables& trained, int& agent_in_error)
+      : env_(std::move(env)),
+        host_params_(env_->params),
         learners_(std::move(learners)),
         stop_(stop),
         evaluation_(evaluation),
         trained_(trained) {
-    host_params_ = Env::make(env_, host_);
-    build(host_, cell_, agent_in_error);
+    build(host_params_, host_, cell_, agent_in_error);
     layout_ = {(sizeof(CellT) + 63) / 64 * 64, (sizeof(RunState<Env>) + 63) / 64 * 64,
                cell_.memory_bytes};
     name_columns();
@@ -164,10 +206,12 @@ class ProblemOf final : public Problem {
   }
   uint64_t max_steps() const override { return stop_.max_steps; }
   int shape() const override { return match(shapes_of<Env>()); }
-  void write_cell(Arena& arena, std::byte* out) const override {
+  void write_cell(CellArena& arena, std::byte* out) const override {
+    const auto& env = arena.template shared<typename Env::Params>(
+        env_.get(), [&](Arena& memory) { return Env::make(env_->config, memory); });
     CellT cell{};
     int ignored = 0;
-    build(arena, cell, ignored);
+    build(env, arena.memory(), cell, ignored);
     std::memcpy(out, &cell, sizeof(cell));
   }
   std::vector<double> tables(const std::byte* memory) const override {
@@ -199,8 +243,10 @@ class ProblemOf final : public Problem {
   }
 
  private:
-  void build(Arena& arena, CellT& cell, int& agent_in_error) const {
-    cell.env = Env::make(env_, arena);
+  /// `env`: the environment's parameters, with their tables in the memory of `arena`.
+  void build(const typename Env::Params& env, Arena& arena, CellT& cell,
+             int& agent_in_error) const {
+    cell.env = env;
     cell.agents = Env::agents(host_params_);
     cell.stop = stop_;
     cell.evaluation = evaluation_;
@@ -425,13 +471,13 @@ class ProblemOf final : public Problem {
     return index == 0 ? 0 : found;
   }
 
-  typename Env::Config env_;
+  std::shared_ptr<const MadeEnv<Env>> env_;
+  const typename Env::Params& host_params_;
   std::vector<typename L::Config> learners_;
   Stop stop_;
   Evaluation evaluation_;
   const TrainedTables& trained_;
   HostArena host_;
-  typename Env::Params host_params_{};
   CellT cell_{};
   RunLayout layout_{};
   std::vector<OutcomeColumn> columns_;
@@ -473,7 +519,7 @@ class PairModelOf final : public PairModel {
       configs.push_back(static_cast<const LearnerSettings<L>*>(s)->values);
     }
     agent_in_error = -1;
-    return std::make_unique<ProblemOf<Env, L>>(static_cast<const EnvSettings<Env>&>(env).values,
+    return std::make_unique<ProblemOf<Env, L>>(static_cast<const EnvSettings<Env>&>(env).made(),
                                                std::move(configs), stop, evaluation, trained,
                                                agent_in_error);
   }
@@ -514,7 +560,7 @@ class MixModelOf final : public MixModel {
     }
     agent_in_error = -1;
     return std::make_unique<ProblemOf<Env, AnyLearner>>(
-        static_cast<const EnvSettings<Env>&>(env).values, std::move(configs), stop, evaluation,
+        static_cast<const EnvSettings<Env>&>(env).made(), std::move(configs), stop, evaluation,
         trained, agent_in_error);
   }
   Kernels<CpuBackend> cpu_kernels(int shape) const override { return KernelSource::cpu(shape); }

@@ -18,6 +18,8 @@
 #include <system_error>
 
 #include "host/src/nfg.hpp"
+#include "kernels/core/math.hpp"
+#include "kernels/core/rng.hpp"
 
 namespace cumarl {
 namespace {
@@ -31,6 +33,7 @@ constexpr std::size_t kMaxKeyParts = 16;
 constexpr int kMaxTables = 1000;                 // [[learner]] tables
 constexpr std::size_t kMaxAxes = 100;            // keys of a sweep
 constexpr int64_t kMaxExact = int64_t{1} << 53;  // doubles hold whole numbers up to here
+constexpr int kMaxPlaces = 22;  // 10^22 is the largest power of ten that a double holds
 
 // ---- text ----
 
@@ -422,19 +425,94 @@ std::optional<double> as_number(const ConfigValue& value) {
 
 }  // namespace
 
-SweepAxis::SweepAxis(std::string key, const ConfigValue& value)
-    : key_(std::move(key)), origin_(value.origin) {
-  const auto* list = value.as<List>();
-  if (list == nullptr) {
-    set_range(value);
+namespace {
+
+constexpr const char* kSweepOptions[] = {"samples", "seed", "design", "zip"};
+
+bool is_sweep_option(std::string_view key) {
+  return std::find(std::begin(kSweepOptions), std::end(kSweepOptions), key) !=
+         std::end(kSweepOptions);
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll, Vo; RFC 9923 has the constants).
+uint64_t hash_name(std::string_view name) {
+  uint64_t hash = 0xCBF29CE484222325u;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
+  return hash;
+}
+
+/// The draws of an axis: block i of a Philox sequence of its own.
+Philox draw_block(uint64_t seed, uint64_t name, uint64_t i) {
+  return Philox::block(static_cast<uint32_t>(i), static_cast<uint32_t>(i >> 32),
+                       static_cast<uint32_t>(name), static_cast<uint32_t>(name >> 32),
+                       static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
+}
+
+/// `value`, or the number of up to nine digits that it is but for rounding.
+double without_rounding(double value) {
+  std::array<char, 32> text{};
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::scientific, 8)
+          .ptr;
+  double rounded = value;
+  std::from_chars(text.data(), end, rounded);
+  return std::abs(rounded - value) <= 4e-14 * std::abs(value) ? rounded : value;
+}
+
+}  // namespace
+
+SweepAxis::SweepAxis(std::string key, const ConfigValue& value, const SweepDraws& draws,
+                     SweepNumbers numbers)
+    : key_(std::move(key)), origin_(value.origin), draws_(draws), name_hash_(hash_name(key_)) {
+  if (const auto* list = value.as<List>()) {
+    if (list->empty()) fail(value, "must hold at least one value");
+    for (const ConfigValue& element : *list) {
+      if (element.as<Table>() != nullptr) fail(value, "must be a list of values, not of tables");
+    }
+    list_ = *list;
+    size_ = static_cast<int64_t>(list_.size());
     return;
   }
-  if (list->empty()) fail(value, "must hold at least one value");
-  for (const ConfigValue& element : *list) {
-    if (element.as<Table>() != nullptr) fail(value, "must be a list of values, not of tables");
+  const auto* table = value.as<Table>();
+  if (table == nullptr) {
+    fail(value,
+         "must be a list of values, { start, stop, step }, { start, stop, count } or { random }");
   }
-  list_ = *list;
-  size_ = static_cast<int64_t>(list_.size());
+  const std::vector<std::string> names{"start", "stop", "step", "count", "scale", "random"};
+  Parts parts;
+  for (const ConfigEntry& entry : *table) {
+    if (std::find(names.begin(), names.end(), entry.key) == names.end()) {
+      fail(value, fmt::format("{} is none of {}", key_text(entry.key), join(names)),
+           nearest_name(entry.key, names));
+    }
+    parts[entry.key] = &entry.value;
+  }
+  const auto together = [&](const char* a, const char* b) {
+    if (parts.contains(a) && parts.contains(b)) {
+      fail(value, fmt::format("{} and {} do not go together", a, b));
+    }
+  };
+  for (const char* other : {"start", "stop", "step", "count"}) together("random", other);
+  together("step", "count");
+  together("step", "scale");
+  if (parts.contains("random")) {
+    set_random(value, parts, draws, numbers);
+    return;
+  }
+  for (const char* end : {"start", "stop"}) {
+    if (!parts.contains(end)) fail(value, fmt::format("has no {}", end));
+  }
+  if (!parts.contains("step") && !parts.contains("count")) {
+    fail(value, "has no step and no count");
+  }
+  for (const auto& [name, part] : parts) {
+    if (name != "scale" && !as_number(*part)) fail(value, fmt::format("{} must be a number", name));
+  }
+  if (parts.contains("step")) {
+    set_steps(value, parts);
+  } else {
+    set_count(value, parts, numbers);
+  }
 }
 
 void SweepAxis::fail(const ConfigValue& value, const std::string& why,
@@ -442,42 +520,28 @@ void SweepAxis::fail(const ConfigValue& value, const std::string& why,
   throw make_error(value.origin, "sweep." + key_, value_text(value), why, nearest);
 }
 
-void SweepAxis::set_range(const ConfigValue& spec) {
-  const std::vector<std::string> names{"start", "stop", "step"};
-  const auto* table = spec.as<Table>();
-  if (table == nullptr) fail(spec, "must be a list of values or { start, stop, step }");
-  std::array<const ConfigValue*, 3> parts{};
-  for (const ConfigEntry& entry : *table) {
-    const auto i = std::find(names.begin(), names.end(), entry.key) - names.begin();
-    if (i == 3) {
-      fail(spec, fmt::format("{} is none of start, stop and step", key_text(entry.key)),
-           nearest_name(entry.key, names));
-    }
-    if (!as_number(entry.value)) fail(spec, fmt::format("{} must be a number", entry.key));
-    parts[static_cast<std::size_t>(i)] = &entry.value;
-  }
-  for (std::size_t i = 0; i < 3; ++i) {
-    if (parts[i] == nullptr) fail(spec, fmt::format("has no {}", names[i]));
-  }
-  const double start = *as_number(*parts[0]);
-  const double stop = *as_number(*parts[1]);
-  const double step = *as_number(*parts[2]);
+void SweepAxis::set_steps(const ConfigValue& spec, const Parts& parts) {
+  form_ = Form::steps;
+  const ConfigValue& from = *parts.at("start");
+  const ConfigValue& to = *parts.at("stop");
+  const ConfigValue& by = *parts.at("step");
+  const double start = *as_number(from);
+  const double stop = *as_number(to);
+  const double step = *as_number(by);
   if (step == 0) fail(spec, "step must not be 0");
-  whole_ = std::all_of(parts.begin(), parts.end(),
-                       [](const ConfigValue* part) { return part->as<int64_t>() != nullptr; });
-  const bool up = whole_ ? *parts[0]->as<int64_t>() <= *parts[1]->as<int64_t>() : start <= stop;
-  const bool down = whole_ ? *parts[0]->as<int64_t>() >= *parts[1]->as<int64_t>() : start >= stop;
+  whole_ = from.as<int64_t>() && to.as<int64_t>() && by.as<int64_t>();
+  const bool up = whole_ ? *from.as<int64_t>() <= *to.as<int64_t>() : start <= stop;
+  const bool down = whole_ ? *from.as<int64_t>() >= *to.as<int64_t>() : start >= stop;
   if (!(step > 0 ? up : down)) fail(spec, "never gets from start to stop: step has the wrong sign");
   const double steps = stop / step - start / step;
   if (!(steps < static_cast<double>(Sweep::kMaxCells))) {
     fail(spec, fmt::format("has more than {} values", Sweep::kMaxCells));
   }
   if (whole_) {
-    set_decimal_range(*parts[0]->as<int64_t>(), *parts[1]->as<int64_t>(), *parts[2]->as<int64_t>());
+    set_decimal_range(*from.as<int64_t>(), *to.as<int64_t>(), *by.as<int64_t>());
     return;
   }
   const auto a = to_decimal(start), b = to_decimal(stop), c = to_decimal(step);
-  constexpr int kMaxPlaces = 22;  // 10^22 is the largest power of ten that a double holds
   if (a && b && c) {
     const int places = std::max({a->places, b->places, c->places});
     const auto first = with_places(*a, places), last = with_places(*b, places);
@@ -504,8 +568,191 @@ void SweepAxis::set_decimal_range(int64_t start, int64_t stop, int64_t step) {
   size_ = static_cast<int64_t>(steps) + 1;
 }
 
+/// Takes the two ends of `count` or `random`, and whether values between them are whole numbers.
+void SweepAxis::set_ends(const ConfigValue& spec, const ConfigValue& low, const ConfigValue& high,
+                         SweepNumbers numbers) {
+  const auto* from = low.as<int64_t>();
+  const auto* to = high.as<int64_t>();
+  whole_ = numbers == SweepNumbers::whole ||
+           (numbers == SweepNumbers::by_spelling && from != nullptr && to != nullptr);
+  if (whole_ && (from == nullptr || to == nullptr)) {
+    fail(spec, "must run between whole numbers, as the key takes no others");
+  }
+  low_ = *as_number(low);
+  high_ = *as_number(high);
+  if (whole_) {
+    whole_low_ = *from;
+    whole_high_ = *to;
+  }
+  if (whole_ ? whole_low_ == whole_high_ : low_ == high_) fail(spec, "both ends are the same");
+  // Beyond these the logarithm is that of a denormal number, or the exponential overflows.
+  if (log_ && !(std::min(low_, high_) >= 1e-300 && std::max(low_, high_) <= 1e300)) {
+    fail(spec, "needs ends from 1e-300 to 1e300 where scale = \"log\"");
+  }
+}
+
+void SweepAxis::set_count(const ConfigValue& spec, const Parts& parts, SweepNumbers numbers) {
+  form_ = Form::spaced;
+  const auto* count = parts.at("count")->as<int64_t>();
+  if (count == nullptr || *count < 2 || *count > Sweep::kMaxCells) {
+    fail(spec, fmt::format("count must be a whole number from 2 to {}", Sweep::kMaxCells));
+  }
+  if (const auto scale = parts.find("scale"); scale != parts.end()) {
+    const auto* word = scale->second->as<std::string>();
+    if (word == nullptr || (*word != "linear" && *word != "log")) {
+      fail(spec, "scale must be one of linear, log",
+           word == nullptr ? "" : nearest_name(*word, {"linear", "log"}));
+    }
+    log_ = *word == "log";
+  }
+  set_ends(spec, *parts.at("start"), *parts.at("stop"), numbers);
+  size_ = *count;
+  if (whole_) {
+    for (int64_t i = 1; i < size_; ++i) {
+      if (spaced_whole(i) != spaced_whole(i - 1)) continue;
+      fail(spec, fmt::format("rounds two values to {}: the key takes whole numbers, and count is "
+                             "too large for that",
+                             spaced_whole(i)));
+    }
+    return;
+  }
+  if (log_) return;
+  // In decimal: (first (count - 1) + i (last - first)) / ((count - 1) 10^places), one rounding.
+  const auto a = to_decimal(low_), b = to_decimal(high_);
+  if (!a || !b) return;
+  const int places = std::max(a->places, b->places);
+  const auto first = with_places(*a, places), last = with_places(*b, places);
+  if (!first || !last || places > kMaxPlaces) return;
+  const int64_t widest = std::max(std::abs(*first), std::abs(*last));
+  if (widest > kMaxExact / 2 / (size_ - 1)) return;
+  double scale = static_cast<double>(size_ - 1);
+  for (int i = 0; i < places; ++i) scale *= 10;
+  if (scale > static_cast<double>(kMaxExact)) return;
+  first_ = *first * (size_ - 1);
+  step_ = *last - *first;
+  scale_ = scale;
+}
+
+void SweepAxis::set_random(const ConfigValue& spec, const Parts& parts, const SweepDraws& draws,
+                           SweepNumbers numbers) {
+  const auto* list = parts.at("random")->as<List>();
+  if (list == nullptr || list->empty()) {
+    fail(spec, "random must be [low, high], or a list of values to draw among");
+  }
+  std::string scale;
+  if (const auto part = parts.find("scale"); part != parts.end()) {
+    const auto* word = part->second->as<std::string>();
+    const std::vector<std::string> known{"linear", "log", "choice"};
+    if (word == nullptr || std::find(known.begin(), known.end(), *word) == known.end()) {
+      fail(spec, "scale must be one of " + join(known),
+           word == nullptr ? "" : nearest_name(*word, known));
+    }
+    scale = *word;
+  }
+  const bool all_numbers = std::all_of(
+      list->begin(), list->end(), [](const ConfigValue& v) { return as_number(v).has_value(); });
+  if (scale.empty()) scale = all_numbers ? "linear" : "choice";
+  if (draws.samples == 0) fail(spec, "random needs sweep.samples, the number of draws");
+  size_ = draws.samples;
+  if (scale == "choice") {
+    for (const ConfigValue& element : *list) {
+      if (element.as<Table>() != nullptr) fail(spec, "draws among values, not among tables");
+    }
+    form_ = Form::choices;
+    list_ = *list;
+  } else {
+    if (!all_numbers || list->size() != 2) {
+      fail(spec,
+           "must be two numbers, [low, high]; with scale = \"choice\" it draws among those "
+           "listed");
+    }
+    form_ = Form::draws;
+    log_ = scale == "log";
+    set_ends(spec, list->front(), list->back(), numbers);
+    if (whole_ ? whole_low_ > whole_high_ : low_ > high_) fail(spec, "low is above high");
+  }
+  if (draws.latin_hypercube) shuffle_parts();
+}
+
+/// A random permutation: the order of 64-bit draws, which come after those of the values.
+void SweepAxis::shuffle_parts() {
+  std::vector<std::pair<uint64_t, uint32_t>> order(static_cast<std::size_t>(size_));
+  for (uint32_t i = 0; i < order.size(); ++i) {
+    const Philox block = draw_block(draws_.seed, name_hash_, i);
+    order[i] = {uint64_t{block.x2} << 32 | block.x3, i};
+  }
+  std::sort(order.begin(), order.end());
+  part_.resize(order.size());
+  for (uint32_t i = 0; i < order.size(); ++i) part_[order[i].second] = i;
+}
+
+/// Sample i of the axis as a number in [0, 1): 53 bits of a block of draws.
+double SweepAxis::unit(int64_t i) const {
+  const Philox block = draw_block(draws_.seed, name_hash_, static_cast<uint64_t>(i));
+  const uint64_t bits = (uint64_t{block.x0} << 32 | block.x1) >> 11;
+  const double fraction = static_cast<double>(bits) * 0x1p-53;
+  if (part_.empty()) return fraction;
+  const double place = static_cast<double>(part_[static_cast<std::size_t>(i)]) + fraction;
+  return std::min(place / static_cast<double>(size_), 1 - 0x1p-53);
+}
+
+/// low + (high - low) i / (count - 1), or the same for logarithms, to the nearest whole number.
+int64_t SweepAxis::spaced_whole(int64_t i) const {
+  if (i == 0) return whole_low_;
+  if (i == size_ - 1) return whole_high_;
+  if (log_) return static_cast<int64_t>(std::floor(spaced_real(i) + 0.5));
+  using Wide = __int128;
+  const Wide way = Wide{whole_high_} - whole_low_;
+  const Wide size = way < 0 ? -way : way;
+  const Wide rounded = (2 * size * i + (size_ - 1)) / (2 * Wide{size_ - 1});
+  return static_cast<int64_t>(whole_low_ + (way < 0 ? -rounded : rounded));
+}
+
+double SweepAxis::spaced_real(int64_t i) const {
+  if (i == 0) return low_;
+  if (i == size_ - 1) return high_;
+  const double t = static_cast<double>(i) / static_cast<double>(size_ - 1);
+  if (!log_) return without_rounding(low_ * (1 - t) + high_ * t);
+  const double a = portable_log(low_), b = portable_log(high_);
+  return without_rounding(portable_exp(a + (b - a) * t));
+}
+
+int64_t SweepAxis::drawn_whole(double u) const {
+  if (log_) {
+    const double a = portable_log(low_), b = portable_log(high_ + 1);
+    const double value = std::clamp(portable_exp(a + (b - a) * u), low_, high_);
+    return std::clamp(static_cast<int64_t>(std::min(value, 9e18)), whole_low_, whole_high_);
+  }
+  // Unsigned, since high - low need not fit a signed 64-bit number.
+  const uint64_t span = static_cast<uint64_t>(whole_high_) - static_cast<uint64_t>(whole_low_);
+  const double steps = std::min(std::floor(u * (static_cast<double>(span) + 1)), 0x1.fp63);
+  const uint64_t up = std::min(static_cast<uint64_t>(steps), span);
+  return static_cast<int64_t>(static_cast<uint64_t>(whole_low_) + up);
+}
+
+double SweepAxis::drawn_real(double u) const {
+  if (!log_) return std::clamp(low_ * (1 - u) + high_ * u, low_, high_);
+  const double a = portable_log(low_), b = portable_log(high_);
+  return std::clamp(portable_exp(a + (b - a) * u), low_, high_);
+}
+
 ConfigValue SweepAxis::value(int64_t i) const {
-  if (!list_.empty()) return list_[static_cast<std::size_t>(i)];
+  switch (form_) {
+    case Form::list: return list_[static_cast<std::size_t>(i)];
+    case Form::choices: {
+      const auto count = static_cast<double>(list_.size());
+      const auto chosen = static_cast<std::size_t>(unit(i) * count);
+      return list_[std::min(chosen, list_.size() - 1)];
+    }
+    case Form::draws:
+      if (whole_) return {drawn_whole(unit(i)), origin_};
+      return {drawn_real(unit(i)), origin_};
+    case Form::spaced:
+      if (whole_) return {spaced_whole(i), origin_};
+      if (scale_ == 0) return {spaced_real(i), origin_};
+      break;
+    case Form::steps: break;
+  }
   // Unsigned, since i * step need not fit even where the sum does.
   const auto exact = static_cast<int64_t>(static_cast<uint64_t>(first_) +
                                           static_cast<uint64_t>(i) * static_cast<uint64_t>(step_));
@@ -516,21 +763,51 @@ ConfigValue SweepAxis::value(int64_t i) const {
 
 // ---- Sweep ----
 
-Sweep::Sweep(std::vector<SweepAxis> axes) : axes_(std::move(axes)) {
-  for (const SweepAxis& axis : axes_) {
-    if (axis.size() > kMaxCells / size_) {
+Sweep::Sweep(std::vector<SweepAxis> axes, const std::vector<std::vector<std::size_t>>& groups)
+    : axes_(std::move(axes)) {
+  std::vector<int> group_of(axes_.size(), -1);
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    for (const std::size_t a : groups[g]) group_of[a] = static_cast<int>(g);
+  }
+  Dimension drawn{{}, 0};
+  std::vector<bool> placed(groups.size(), false);
+  for (std::size_t a = 0; a < axes_.size(); ++a) {
+    if (axes_[a].random()) {
+      drawn.axes.push_back(a);
+      drawn.size = axes_[a].size();
+    } else if (group_of[a] < 0) {
+      dimensions_.push_back({{a}, axes_[a].size()});
+    } else if (const auto g = static_cast<std::size_t>(group_of[a]); !placed[g]) {
+      placed[g] = true;
+      dimensions_.push_back({groups[g], axes_[a].size()});
+    }
+  }
+  if (!drawn.axes.empty()) dimensions_.insert(dimensions_.begin(), std::move(drawn));
+  for (const Dimension& dimension : dimensions_) {
+    if (dimension.size > kMaxCells / size_) {
+      const SweepAxis& axis = axes_[dimension.axes.front()];
       throw make_error(axis.origin(), "sweep." + axis.key(), "",
                        fmt::format("the sweep has more than {} cells", kMaxCells));
     }
-    size_ *= axis.size();
+    size_ *= dimension.size;
   }
 }
 
+std::vector<int64_t> Sweep::places(int64_t i) const {
+  std::vector<int64_t> places(axes_.size());
+  for (std::size_t d = dimensions_.size(); d-- > 0;) {
+    for (const std::size_t a : dimensions_[d].axes) places[a] = i % dimensions_[d].size;
+    i /= dimensions_[d].size;
+  }
+  return places;
+}
+
 SweepCell Sweep::cell(int64_t i) const {
-  SweepCell cell(axes_.size());
-  for (std::size_t a = axes_.size(); a-- > 0;) {
-    cell[a] = {axes_[a].key(), axes_[a].value(i % axes_[a].size())};
-    i /= axes_[a].size();
+  const std::vector<int64_t> at = places(i);
+  SweepCell cell;
+  cell.reserve(axes_.size());
+  for (std::size_t a = 0; a < axes_.size(); ++a) {
+    cell.emplace_back(axes_[a].key(), axes_[a].value(at[a]));
   }
   return cell;
 }
@@ -650,7 +927,8 @@ void Config::add_sweep(const std::string& prefix, const ConfigValue& value) {
   const auto branches = [](const ConfigEntry& entry) {
     return entry.value.as<Table>() != nullptr || entry.value.as<List>() != nullptr;
   };
-  const bool nested = table != nullptr && std::any_of(table->begin(), table->end(), branches);
+  const bool nested = table != nullptr && find_entry(*table, "random") == nullptr &&
+                      std::any_of(table->begin(), table->end(), branches);
   if (nested || (prefix.empty() && table != nullptr)) {
     for (const ConfigEntry& entry : *table) {
       const std::string key = join_key(split_key(entry.key, entry.value.origin));
@@ -758,6 +1036,7 @@ ConfigPath Config::only_table(std::string_view table) const {
 }
 
 void Config::record(ConfigPath path, ConfigValue value) {
+  if (!recording_) return;
   const auto [at, fresh] = read_index_.try_emplace(path.text(), read_.size());
   if (fresh) {
     read_.push_back({std::move(path), std::move(value)});
@@ -900,13 +1179,135 @@ ConfigError Config::unknown_key(const ConfigPath& path, const Origin& origin) co
 
 // ---- Config: the sweep ----
 
+namespace {
+
+/// The keys of [sweep] that are about all axes.
+struct SweepOptions {
+  SweepDraws draws;
+  std::vector<const ConfigEntry*> of_draws;  ///< samples, seed, design where given
+  const ConfigEntry* zip = nullptr;
+  std::vector<std::vector<std::string>> zipped;  ///< keys, group by group
+
+  void take(const ConfigEntry& entry) {
+    const auto fail = [&](const std::string& why, const std::string& nearest = {}) {
+      return make_error(entry.value.origin, "sweep." + entry.key, value_text(entry.value), why,
+                        nearest);
+    };
+    const auto* whole = entry.value.as<int64_t>();
+    if (entry.key == "zip") {
+      zip = &entry;
+      take_zip(fail);
+      return;
+    }
+    of_draws.push_back(&entry);
+    if (entry.key == "samples") {
+      if (whole == nullptr || *whole < 1 || *whole > Sweep::kMaxCells) {
+        throw fail(fmt::format("must be a whole number from 1 to {}", Sweep::kMaxCells));
+      }
+      draws.samples = *whole;
+    } else if (entry.key == "seed") {
+      if (whole == nullptr || *whole < 0) throw fail("must be a whole number of at least 0");
+      draws.seed = static_cast<uint64_t>(*whole);
+    } else {
+      const std::vector<std::string> known{"independent", "latin_hypercube"};
+      const auto* word = entry.value.as<std::string>();
+      if (word == nullptr || std::find(known.begin(), known.end(), *word) == known.end()) {
+        throw fail("must be one of " + join(known),
+                   word == nullptr ? "" : nearest_name(*word, known));
+      }
+      draws.latin_hypercube = *word == known[1];
+    }
+  }
+
+ private:
+  template <class Fail>
+  void take_zip(const Fail& fail) {
+    constexpr const char* kForm =
+        "must be a list of two keys or more that go together, or a list of such lists";
+    const auto* list = zip->value.as<List>();
+    if (list == nullptr || list->empty()) throw fail(kForm);
+    const bool one = list->front().as<std::string>() != nullptr;
+    const auto take_group = [&](const List& keys) {
+      std::vector<std::string>& group = zipped.emplace_back();
+      for (const ConfigValue& key : keys) {
+        const auto* text = key.as<std::string>();
+        if (text == nullptr) throw fail(kForm);
+        group.push_back(join_key(split_key(*text, zip->value.origin)));
+      }
+      if (group.size() < 2) throw fail(kForm);
+    };
+    if (one) {
+      take_group(*list);
+      return;
+    }
+    for (const ConfigValue& group : *list) {
+      if (group.as<List>() == nullptr) throw fail(kForm);
+      take_group(*group.as<List>());
+    }
+  }
+};
+
+/// Positions of the zipped axes, group by group. Throws ConfigError.
+std::vector<std::vector<std::size_t>> zip_groups(const SweepOptions& options,
+                                                 const std::vector<SweepAxis>& axes) {
+  std::vector<std::vector<std::size_t>> groups;
+  std::set<std::size_t> taken;
+  std::vector<std::string> names;
+  for (const SweepAxis& axis : axes) names.push_back(axis.key());
+  for (const auto& keys : options.zipped) {
+    const auto fail = [&](const std::string& why, const std::string& nearest = {}) {
+      return make_error(options.zip->value.origin, "sweep.zip", value_text(options.zip->value), why,
+                        nearest);
+    };
+    std::vector<std::size_t>& group = groups.emplace_back();
+    for (const std::string& key : keys) {
+      const auto a =
+          static_cast<std::size_t>(std::find(names.begin(), names.end(), key) - names.begin());
+      if (a == names.size()) {
+        throw fail(fmt::format("{} is not swept", shorten(key, 60)), nearest_name(key, names));
+      }
+      if (axes[a].random()) {
+        throw fail(key + " is random; random keys are drawn together as they are");
+      }
+      if (!taken.insert(a).second) throw fail(key + " is zipped twice");
+      const SweepAxis& first = axes[group.empty() ? a : group.front()];
+      if (axes[a].size() != first.size()) {
+        throw fail(fmt::format("{} has {} values, and {} has {}", first.key(), first.size(), key,
+                               axes[a].size()));
+      }
+      group.push_back(a);
+    }
+  }
+  return groups;
+}
+
+}  // namespace
+
+/// What kind of numbers the key at `path` takes, from what has been read of it.
+SweepNumbers Config::numbers_of(const ConfigPath& path) const {
+  const auto at = read_index_.find(path.text());
+  if (at == read_index_.end()) return SweepNumbers::by_spelling;
+  const ConfigValue* value = &read_[at->second].value;
+  for (const List* list; (list = value->as<List>()) != nullptr && !list->empty();) {
+    value = &list->front();
+  }
+  if (value->as<int64_t>() != nullptr) return SweepNumbers::whole;
+  return value->as<double>() != nullptr ? SweepNumbers::real : SweepNumbers::by_spelling;
+}
+
 Sweep Config::sweep() const {
+  SweepOptions options;
+  for (const ConfigEntry& entry : sweep_) {
+    if (is_sweep_option(entry.key)) options.take(entry);
+  }
   std::vector<SweepAxis> axes;
   std::set<std::string> swept;
   for (const auto& [key, value] : sweep_) {
-    axes.emplace_back(key, value);
+    if (is_sweep_option(key)) continue;
     const std::string shown = "sweep." + key;
-    for (const ConfigPath& path : targets(split_key(key, value.origin), value.origin)) {
+    const auto paths = targets(split_key(key, value.origin), value.origin);
+    axes.emplace_back(key, value, options.draws, numbers_of(paths.front()));
+    for (const ConfigPath& path : paths) {
       if (!is_read(path)) {
         ConfigProblem problem = unknown_key(path, value.origin).problem();
         problem.key = shown;
@@ -923,7 +1324,15 @@ Sweep Config::sweep() const {
       }
     }
   }
-  return Sweep(std::move(axes));
+  const bool drawn =
+      std::any_of(axes.begin(), axes.end(), [](const auto& a) { return a.random(); });
+  if (!options.of_draws.empty() && !drawn) {
+    const ConfigEntry& idle = *options.of_draws.front();
+    throw make_error(idle.value.origin, "sweep." + idle.key, value_text(idle.value),
+                     "has nothing to act on: no key of the sweep is { random = ... }");
+  }
+  const auto groups = zip_groups(options, axes);
+  return Sweep(std::move(axes), groups);
 }
 
 Config Config::with(const SweepCell& cell) const {
@@ -932,6 +1341,21 @@ Config Config::with(const SweepCell& cell) const {
   config.root_ = root_;
   for (const auto& [key, value] : cell) config.assign(split_key(key, value.origin), value);
   return config;
+}
+
+void Config::replace(const SweepCell& cell) {
+  recording_ = false;
+  for (const auto& [key, value] : cell) assign(split_key(key, value.origin), value);
+}
+
+std::vector<std::string> Config::tables_of(const std::string& key) const {
+  const Origin origin = named_origin(name_);
+  std::vector<std::string> tables;
+  for (ConfigPath& path : targets(split_key(key, origin), origin)) {
+    path.keys.clear();
+    tables.push_back(path.text());
+  }
+  return tables;
 }
 
 // ---- Config: writing ----
@@ -997,7 +1421,7 @@ nlohmann::ordered_json Config::origins_json() const {
 class ConfigReader final : public FieldVisitor {
  public:
   ConfigReader(Config& config, std::string_view table)
-      : config_(config), base_(config.only_table(table)) {}
+      : config_(config), base_(config.only_table(table)), table_(config.find(base_)) {}
 
   void operator()(const char* key, int& value, Bounds bounds, const char* unit,
                   const char*) override {
@@ -1055,69 +1479,71 @@ class ConfigReader final : public FieldVisitor {
   }
   void choice(const char* key, Choice& value, std::initializer_list<const char*> names,
               const char*) override {
-    const std::vector<std::string> known = name_list(names);
-    const ConfigPath path = path_of(key);
-    Origin origin;
-    if (const ConfigValue* given = given_at(path)) {
+    const ConfigValue* given = given_at(key);
+    if (given != nullptr) {
       const auto* word = given->as<std::string>();
-      const auto at = word == nullptr ? known.end() : std::find(known.begin(), known.end(), *word);
-      if (at == known.end()) {
-        Place{path.text(), *given}.fail(fmt::format("must be one of {}", join(known)),
-                                        word == nullptr ? "" : nearest_name(*word, known));
+      const auto at = word == nullptr ? names.end() : std::find(names.begin(), names.end(), *word);
+      if (at == names.end()) {
+        const std::vector<std::string> known = name_list(names);
+        Place{base_, key, "", *given}.fail(fmt::format("must be one of {}", join(known)),
+                                           word == nullptr ? "" : nearest_name(*word, known));
       }
-      value.value = static_cast<int>(at - known.begin());
-      origin = given->origin;
+      value.value = static_cast<int>(at - names.begin());
     }
-    ConfigValue taken = to_value(value, known);
-    taken.origin = origin;
-    config_.record(path, std::move(taken));
+    if (config_.recording_) record(key, to_value(value, name_list(names)), given);
   }
 
  private:
   /// A value and what messages call it.
   struct Place {
-    std::string key;
+    const ConfigPath& base;
+    std::string_view key;
+    std::string index;  ///< "[2]" of an element
     const ConfigValue& value;
 
     Place element(std::size_t i) const {
-      return {fmt::format("{}[{}]", key, i), (*value.as<List>())[i]};
+      return {base, key, fmt::format("{}[{}]", index, i), (*value.as<List>())[i]};
     }
     [[noreturn]] void fail(const std::string& why, const std::string& nearest = {}) const {
-      throw make_error(value.origin, key, value_text(value), why, nearest);
+      ConfigPath path = base;
+      append_keys(path, key);
+      throw make_error(value.origin, path.text() + index, value_text(value), why, nearest);
     }
   };
 
-  ConfigPath path_of(std::string_view key) const {
-    ConfigPath path = base_;
-    append_keys(path, key);
-    return path;
+  /// What the configuration gives for `key`, null where nothing. Throws where something on the way
+  /// is no table.
+  const ConfigValue* given_at(std::string_view key) const {
+    const ConfigValue* at = table_;
+    for (std::size_t from = 0; at != nullptr;) {
+      const std::size_t dot = std::min(key.find('.', from), key.size());
+      const std::string_view part = key.substr(from, dot - from);
+      const auto* table = at->as<Table>();
+      if (table == nullptr) {
+        Place{base_, key.substr(0, from - 1), "", *at}.fail(
+            fmt::format("must be a table, with the key {}", part));
+      }
+      const ConfigEntry* entry = find_entry(*table, part);
+      at = entry == nullptr ? nullptr : &entry->value;
+      if (dot == key.size()) return at;
+      from = dot + 1;
+    }
+    return nullptr;
   }
 
-  /// What the configuration gives for `path`, null where nothing. Throws where something on the
-  /// way is no table.
-  const ConfigValue* given_at(const ConfigPath& path) const {
-    ConfigPath way = path;
-    way.keys.clear();
-    for (const std::string& key : path.keys) {
-      const ConfigValue* table = config_.find(way);
-      if (table == nullptr) return nullptr;
-      if (table->as<Table>() == nullptr) {
-        Place{way.text(), *table}.fail(fmt::format("must be a table, with the key {}", key));
-      }
-      way.keys.push_back(key);
-    }
-    return config_.find(path);
+  void record(std::string_view key, ConfigValue taken, const ConfigValue* given) {
+    if (given != nullptr) taken.origin = given->origin;
+    ConfigPath path = base_;
+    append_keys(path, key);
+    config_.record(std::move(path), std::move(taken));
   }
 
   /// Reads a field where it is given, and records what it is in the end.
   template <class T, class Parse>
   void field(const char* key, T& value, const Parse& parse) {
-    const ConfigPath path = path_of(key);
-    const ConfigValue* given = given_at(path);
-    if (given != nullptr) value = parse(Place{path.text(), *given});
-    ConfigValue taken = to_value(value);
-    if (given != nullptr) taken.origin = given->origin;
-    config_.record(path, std::move(taken));
+    const ConfigValue* given = given_at(key);
+    if (given != nullptr) value = parse(Place{base_, key, "", *given});
+    if (config_.recording_) record(key, to_value(value), given);
   }
 
   static int64_t whole(const Place& at, Bounds bounds, const char* unit, const char* more) {
@@ -1196,6 +1622,7 @@ class ConfigReader final : public FieldVisitor {
 
   Config& config_;
   ConfigPath base_;
+  const ConfigValue* table_;  ///< what stands there; null where nothing
 };
 
 void read(Config& config, std::string_view table,

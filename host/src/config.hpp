@@ -83,52 +83,113 @@ struct ConfigPath {
 /// Keys and values of one cell of a sweep.
 using SweepCell = std::vector<std::pair<std::string, ConfigValue>>;
 
-/// One key of a sweep with its values: a list, or start + i*step up to and including stop.
-/// Steps are taken in decimal where start, stop and step are short decimals, so that the values
-/// equal those written out by hand. The last value never passes stop by more than rounding.
+/// How the random axes of a sweep are drawn: the keys `samples`, `seed` and `design` of [sweep].
+struct SweepDraws {
+  int64_t samples = 0;           ///< draws an axis; 0: none are asked for
+  uint64_t seed = 1;             ///< of the draws alone, not of the runs
+  bool latin_hypercube = false;  ///< one draw in each of `samples` equal parts of every axis
+};
+
+/// What a swept key takes, where that is known.
+enum class SweepNumbers { by_spelling, whole, real };
+
+/// One key of a sweep with its values. Its forms:
+///
+///     [0.1, 0.2]                                   the values
+///     { start, stop, step }                        start + i step, up to and including stop
+///     { start, stop, count }                       count values, evenly spaced
+///     { start, stop, count, scale = "log" }        the same for their logarithms
+///     { random = [low, high] }                     draws between two numbers
+///     { random = [low, high], scale = "log" }      the same for their logarithms
+///     { random = ["a", "b"] }                      draws among values
+///     { random = [2, 4, 8], scale = "choice" }     the same among numbers
+///
+/// Steps and even spacing are taken in decimal where the numbers are short decimals, so that the
+/// values equal those written out by hand; the last value of steps never passes stop by more than
+/// rounding. A key that takes whole numbers gets whole numbers: `count` rounds to the nearest, draws
+/// are from low to high inclusive, with scale = "log" the whole part of a draw from [low, high + 1).
+/// A draw is a function of the sweep's seed, the key and the number of the sample alone (Philox4x32,
+/// kernels/core/rng.hpp), and the same on every machine.
+/// Source of the design: McKay, Beckman, Conover 1979, section 2.1 (Latin hypercube sampling).
 class SweepAxis {
  public:
-  /// Throws ConfigError where `value` is neither a list of values nor {start, stop, step}.
-  SweepAxis(std::string key, const ConfigValue& value);
+  /// Throws ConfigError where `value` has none of these forms.
+  SweepAxis(std::string key, const ConfigValue& value, const SweepDraws& draws = {},
+            SweepNumbers numbers = SweepNumbers::by_spelling);
 
   const std::string& key() const { return key_; }
   const Origin& origin() const { return origin_; }
   int64_t size() const { return size_; }
+  bool random() const { return form_ == Form::draws || form_ == Form::choices; }
   /// Value number i, 0 <= i < size().
   ConfigValue value(int64_t i) const;
 
  private:
-  void set_range(const ConfigValue& spec);
+  enum class Form { list, steps, spaced, choices, draws };
+  using Parts = std::map<std::string, const ConfigValue*, std::less<>>;
+
+  void set_steps(const ConfigValue& spec, const Parts& parts);
   void set_decimal_range(int64_t start, int64_t stop, int64_t step);
+  void set_count(const ConfigValue& spec, const Parts& parts, SweepNumbers numbers);
+  void set_random(const ConfigValue& spec, const Parts& parts, const SweepDraws& draws,
+                  SweepNumbers numbers);
+  void set_ends(const ConfigValue& spec, const ConfigValue& low, const ConfigValue& high,
+                SweepNumbers numbers);
+  void shuffle_parts();
+  int64_t spaced_whole(int64_t i) const;
+  double spaced_real(int64_t i) const;
+  double unit(int64_t i) const;
+  int64_t drawn_whole(double unit) const;
+  double drawn_real(double unit) const;
   [[noreturn]] void fail(const ConfigValue& value, const std::string& why,
                          const std::string& nearest = {}) const;
 
   std::string key_;
   Origin origin_;
+  Form form_ = Form::list;
   int64_t size_ = 0;
-  ConfigValue::List list_;  ///< empty for a range
-  bool whole_ = false;      ///< the range is one of whole numbers
-  double scale_ = 0;        ///< > 0: value i is (first_ + i*step_) / scale_
+  ConfigValue::List list_;  ///< of list and choices
+  bool whole_ = false;      ///< values are whole numbers
+  bool log_ = false;
+  // steps
+  double scale_ = 0;  ///< > 0: value i is (first_ + i*step_) / scale_
   int64_t first_ = 0, step_ = 0;
   double start_ = 0, stride_ = 0;  ///< scale_ == 0: value i is start_ + i*stride_
+  // spaced, draws
+  double low_ = 0, high_ = 0;
+  int64_t whole_low_ = 0, whole_high_ = 0;
+  SweepDraws draws_;
+  uint64_t name_hash_ = 0;
+  std::vector<uint32_t> part_;  ///< Latin hypercube: which part of the axis sample i is drawn from
 };
 
-/// The product of the axes of a [sweep] table, in the order of the file, last key fastest.
+/// The cells of a [sweep] table: the product of its axes, where those of one group go together. All
+/// random axes are one group, the slowest; the others go in the order of the file, last fastest.
 class Sweep {
  public:
   static constexpr int64_t kMaxCells = 10'000'000;
 
-  /// Throws ConfigError where there are more than kMaxCells cells.
-  explicit Sweep(std::vector<SweepAxis> axes);
+  /// `groups`: positions in `axes` of those that take their i-th values together. Throws ConfigError
+  /// where there are more than kMaxCells cells. Pre: axes of a group have one length, and no axis is
+  /// random or in two groups.
+  explicit Sweep(std::vector<SweepAxis> axes,
+                 const std::vector<std::vector<std::size_t>>& groups = {});
 
   const std::vector<SweepAxis>& axes() const { return axes_; }
   /// Number of cells; 1 (with nothing set) where there are no axes.
   int64_t size() const { return size_; }
+  /// Which value each axis has in cell number i, 0 <= i < size(). Shape: [axes].
+  std::vector<int64_t> places(int64_t i) const;
   /// Cell number i, 0 <= i < size().
   SweepCell cell(int64_t i) const;
 
  private:
+  struct Dimension {
+    std::vector<std::size_t> axes;
+    int64_t size;
+  };
   std::vector<SweepAxis> axes_;
+  std::vector<Dimension> dimensions_;  ///< slowest first
   int64_t size_ = 1;
 };
 
@@ -169,10 +230,17 @@ class Config {
   bool has_sweep() const { return !sweep_.empty(); }
   /// The sweep, checked against the keys that have been read so far. Bounds are checked when a
   /// cell is read. Throws ConfigError for a bad axis, a key that nobody reads, a key that two
-  /// axes or an axis and the command line set, and too many cells.
+  /// axes or an axis and the command line set, a bad `samples`, `seed`, `design` or `zip`, and too
+  /// many cells.
   Sweep sweep() const;
   /// This configuration with a cell's values in place of the sweep; nothing has been read of it.
   Config with(const SweepCell& cell) const;
+  /// Puts a cell's values in place of the last cell's, and from now on keeps no record of what is
+  /// read: made for many cells of one sweep. Pre: the cells set the same keys.
+  void replace(const SweepCell& cell);
+  /// The top-level tables that `key` names, as read() takes them: "env", or "learner[0]" and
+  /// "learner[1]" for "learner.alpha" where there are two. Throws ConfigError.
+  std::vector<std::string> tables_of(const std::string& key) const;
 
   /// What has been read, defaults included, as TOML with every value's origin in a comment. Read
   /// back it gives the same values. The sweep, if any, follows.
@@ -199,6 +267,7 @@ class Config {
   void assign(std::vector<std::string> segments, const ConfigValue& value);
   void assign_at(const ConfigPath& path, const ConfigValue& value);
   void add_sweep(const std::string& prefix, const ConfigValue& value);
+  SweepNumbers numbers_of(const ConfigPath& path) const;
   void reject_unread(const ConfigPath& path, const ConfigValue& value) const;
   ConfigError error_at(ConfigPath path, const std::string& shown, const std::string& why,
                        const std::string& nearest) const;
@@ -207,7 +276,8 @@ class Config {
 
   std::string name_;                               ///< the file
   ConfigValue::Table root_;                        ///< without [sweep]
-  ConfigValue::Table sweep_;                       ///< flattened: "learner.alpha" -> list or range
+  ConfigValue::Table sweep_;                       ///< flattened: "learner.alpha" -> its axis
+  bool recording_ = true;                          ///< false after replace()
   std::vector<Read> read_;                         ///< everything read, defaults included, in order
   std::map<std::string, std::size_t> read_index_;  ///< ConfigPath::text() -> place in read_
 };

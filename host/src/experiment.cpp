@@ -1,7 +1,11 @@
 #include "host/src/experiment.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
 
 namespace cumarl {
 namespace {
@@ -47,6 +51,9 @@ const PairModel* pair_with_table(const std::vector<const PairModel*>& pairs,
 constexpr const char* kTableNames[] = {"auto", "fixed28", "float32", "float64"};
 constexpr int kAutoTable = 0;
 constexpr int kFloat64Table = 3;
+constexpr int kMostFixed28Actions = 16;  ///< that `auto` takes fixed28 for
+
+const std::vector<std::string> kTables{"experiment", "env", "learner", "stop", "evaluation"};
 
 void read_table(Config& config, const std::string& at, Choice& table) {
   read(config, at, [&](FieldVisitor& v) {
@@ -54,10 +61,6 @@ void read_table(Config& config, const std::string& at, Choice& table) {
              "number type of the table; auto: fixed28 for up to 16 actions in pricing games, else "
              "float32");
   });
-}
-
-bool has_table(const std::string& env, const std::string& learner) {
-  return *pairs_of(env, learner).front()->table() != '\0';
 }
 
 /// Its place in learner_entries(). Pre: it is registered.
@@ -68,50 +71,162 @@ int learner_kind(const std::string& name) {
   return static_cast<int>(at - entries.begin());
 }
 
-/// Reads one cell. The first error of any kind is thrown with its place. `agentwise`: as a mix even if
-/// all agents have one learner, so that a match-up of learners shares launches. So is a cell whose
-/// measures have to be taken step by step.
-ExperimentCell read_cell(Config& config, const CommonSettings& common, Experiment& experiment,
-                         bool agentwise = false) {
-  const std::string env_name = config.take_name("env", env_names());
-  const EnvModel& env_model = env_named(env_name);
-  auto env = env_model.settings();
-  read(config, "env", [&](FieldVisitor& v) { env->fields(v); });
-
-  const int learners = std::max(1, config.count("learner"));
-  std::vector<std::string> names;
-  for (int i = 0; i < learners; ++i) {
-    const std::string at = learner_table(config, i);
-    names.push_back(config.take_name(at, learner_names()));
-    if (pairs_of(env_name, names.back()).empty()) {
-      throw config.error(at + ".name", names.back() + " learns for all agents together, and " +
-                                           env_name + " has too many of them");
+/// What cells of a sweep have in common is read and made once: an object is kept with the tables it
+/// was read from, and serves all cells where the axes that touch these tables stand at the same
+/// values.
+class SharedParts {
+ public:
+  SharedParts(const Config& config, const Sweep& sweep) : axes_(sweep.axes().size()) {
+    for (std::size_t a = 0; a < axes_; ++a) {
+      for (const std::string& table : config.tables_of(sweep.axes()[a].key())) {
+        touching_[table].push_back(a);
+      }
     }
   }
-  const bool mixed = agentwise || common.measures ||
+  /// `places`: of the cell that is read from now on, see Sweep::places().
+  void move_to(std::vector<int64_t> places) { places_ = std::move(places); }
+
+  /// The object of `tag` (what it is) for `tables` (what it was read from); `make` makes it.
+  template <class T, class Make>
+  std::shared_ptr<T> get(const void* tag, std::initializer_list<std::string_view> tables,
+                         const Make& make) {
+    std::vector<int64_t> key;
+    std::size_t touched = 0;
+    std::string name;
+    for (const std::string_view table : tables) {
+      name.append(table).push_back(' ');
+      const auto axes = touching_.find(table);
+      if (axes == touching_.end()) continue;
+      touched += axes->second.size();
+      for (const std::size_t a : axes->second) key.push_back(places_[a]);
+    }
+    if (touched == axes_) return make();  // no two cells share it
+    std::shared_ptr<void>& kept = kept_[{tag, std::move(name), std::move(key)}];
+    if (!kept) kept = make();
+    return std::static_pointer_cast<T>(kept);
+  }
+
+ private:
+  std::size_t axes_;
+  std::map<std::string, std::vector<std::size_t>, std::less<>> touching_;
+  std::vector<int64_t> places_;
+  std::map<std::tuple<const void*, std::string, std::vector<int64_t>>, std::shared_ptr<void>> kept_;
+};
+
+/// The environment of a cell.
+struct EnvPart {
+  const EnvModel* model = nullptr;
+  std::shared_ptr<Settings> settings;
+  int most_actions = 0;  ///< of any agent; 0: not asked for yet
+};
+
+/// Reads cells one after another. The first error of any kind is thrown with its place.
+class CellReader {
+ public:
+  /// `agentwise`: every cell is read as a mix even if all agents have one learner, so that a
+  /// match-up of learners shares launches. So is a cell whose measures have to be taken step by
+  /// step.
+  CellReader(Experiment& experiment, bool agentwise)
+      : experiment_(experiment),
+        agentwise_(agentwise),
+        env_names_(env_names()),
+        learner_names_(learner_names()) {}
+
+  /// `shared`: null where nothing is kept.
+  ExperimentCell read_cell(Config& config, const CommonSettings& common, SharedParts* shared);
+
+ private:
+  using Pairs = std::vector<const PairModel*>;
+
+  template <class T, class Make>
+  static std::shared_ptr<T> part(SharedParts* shared, const void* tag,
+                                 std::initializer_list<std::string_view> tables, const Make& make) {
+    return shared == nullptr ? make() : shared->get<T>(tag, tables, make);
+  }
+  const Pairs& pairs(const std::string& env, const std::string& learner) {
+    const auto [at, fresh] = pairs_.try_emplace({env, learner});
+    if (fresh) at->second = pairs_of(env, learner);
+    return at->second;
+  }
+  /// The tables of the experiment in a folder; none for "". Throws IoError.
+  const TrainedTables& trained(const std::string& from) {
+    const TrainedTables*& tables = trained_[from];
+    if (tables == nullptr) {
+      auto loaded = std::make_unique<TrainedTables>();
+      if (!from.empty()) *loaded = load_tables(from);
+      tables = experiment_.trained.emplace_back(std::move(loaded)).get();
+    }
+    return *tables;
+  }
+  static int most_actions(Config& config, EnvPart& env);
+
+  Experiment& experiment_;
+  bool agentwise_;
+  std::vector<std::string> env_names_, learner_names_;
+  std::map<std::pair<std::string, std::string>, Pairs> pairs_;
+  std::map<std::string, const TrainedTables*> trained_;
+};
+
+int CellReader::most_actions(Config& config, EnvPart& env) {
+  if (env.most_actions == 0) {
+    try {
+      const std::vector<int> actions = env.model->actions(*env.settings);
+      env.most_actions = *std::max_element(actions.begin(), actions.end());
+    } catch (const ParameterError& error) {
+      throw config.locate("env", error);
+    }
+  }
+  return env.most_actions;
+}
+
+ExperimentCell CellReader::read_cell(Config& config, const CommonSettings& common,
+                                     SharedParts* shared) {
+  const auto env = part<EnvPart>(shared, &env_names_, {"env"}, [&] {
+    auto made = std::make_shared<EnvPart>();
+    made->model = &env_named(config.take_name("env", env_names_));
+    made->settings = made->model->settings();
+    read(config, "env", [&](FieldVisitor& v) { made->settings->fields(v); });
+    return made;
+  });
+  const std::string env_name = env->model->facts().name;
+
+  const int learners = std::max(1, config.count("learner"));
+  std::vector<std::string> tables;
+  std::vector<std::string> names;
+  for (int i = 0; i < learners; ++i) {
+    tables.push_back(learner_table(config, i));
+    names.push_back(config.take_name(tables.back(), learner_names_));
+    if (pairs(env_name, names.back()).empty()) {
+      throw config.error(tables.back() + ".name", names.back() +
+                                                      " learns for all agents together, and " +
+                                                      env_name + " has too many of them");
+    }
+  }
+  const bool mixed = agentwise_ || common.measures ||
                      std::any_of(names.begin(), names.end(),
                                  [&](const std::string& name) { return name != names[0]; });
 
   // `problem` makes the problem from everybody's settings, as the models at hand do it.
   const auto build = [&](const auto& settings_of, const auto& problem) {
-    std::vector<std::unique_ptr<Settings>> owned;
+    std::vector<std::shared_ptr<Settings>> owned;
     std::vector<const Settings*> settings;
-    TrainedTables* trained = experiment.trained.emplace_back(new TrainedTables).get();
+    const TrainedTables* start = nullptr;
     for (int i = 0; i < learners; ++i) {
-      const std::string at = learner_table(config, i);
-      auto& learner = owned.emplace_back();
-      const std::string from = settings_of(static_cast<size_t>(i), learner, [&](Settings& made) {
-        read(config, at, [&](FieldVisitor& v) { made.fields(v); });
+      const std::string& at = tables[static_cast<size_t>(i)];
+      const auto [made, from] = settings_of(static_cast<size_t>(i), [&](Settings& fresh) {
+        read(config, at, [&](FieldVisitor& v) { fresh.fields(v); });
       });
-      settings.push_back(learner.get());
-      if (!from.empty() && trained->runs == 0) {
+      owned.push_back(made);
+      settings.push_back(made.get());
+      if (!from.empty() && start == nullptr) {
         try {
-          *trained = load_tables(from);
+          start = &trained(from);
         } catch (const IoError& error) {
           throw config.error(at + ".init.from", error.what());
         }
       }
     }
+    if (start == nullptr) start = &trained("");
     int agent = -1;
     try {
       const Stop stop{static_cast<uint64_t>(common.stable_periods),
@@ -119,18 +234,18 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
       const Evaluation evaluation{static_cast<uint32_t>(common.episodes),
                                   static_cast<uint32_t>(common.steps),
                                   static_cast<uint32_t>(common.points), common.measures};
-      return problem(settings, stop, evaluation, *trained, agent);
+      return problem(settings, stop, evaluation, *start, agent);
     } catch (const ParameterError& error) {
       if (agent == kStopInError) throw config.locate("stop", error);
       if (agent == kEvaluationInError) throw config.locate("evaluation", error);
-      throw config.locate(agent < 0 ? "env" : learner_table(config, agent), error);
+      throw config.locate(agent < 0 ? "env" : tables[static_cast<size_t>(agent)], error);
     }
   };
 
   ExperimentCell cell;
   for (size_t i = 0; i < names.size() && mixed; ++i) {
-    if (pairs_of(env_name, names[i]).front()->joint()) {
-      throw config.error(learner_table(config, static_cast<int>(i)) + ".name",
+    if (pairs(env_name, names[i]).front()->joint()) {
+      throw config.error(tables[i] + ".name",
                          names[i] +
                              " learns for all agents together and cannot be one agent's "
                              "among others'");
@@ -139,53 +254,61 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
   if (mixed) {
     const MixModel& mix = mix_model(env_name);
     std::vector<int> kinds;
-    for (int i = 0; i < learners; ++i) {
-      const auto& name = names[static_cast<size_t>(i)];
-      kinds.push_back(learner_kind(name));
-      if (!has_table(env_name, name)) continue;
-      const std::string at = learner_table(config, i);
+    for (size_t i = 0; i < names.size(); ++i) {
+      kinds.push_back(learner_kind(names[i]));
+      if (*pairs(env_name, names[i]).front()->table() == '\0') continue;
       Choice table;
-      read_table(config, at, table);
+      read_table(config, tables[i], table);
       if (table.value != kAutoTable && table.value != kFloat64Table) {
-        throw config.error(at + ".table",
+        throw config.error(tables[i] + ".table",
                            "must be \"float64\" or \"auto\" where agents have different learners, "
                            "or with evaluation.measures");
       }
     }
     cell.pair = &mix;
     cell.problem = build(
-        [&](size_t i, std::unique_ptr<Settings>& made, const auto& read_fields) {
+        [&](size_t i, const auto& read_fields) {
           const LearnerEntry& entry = learner_entries()[static_cast<size_t>(kinds[i])];
-          made = entry.settings();
-          read_fields(*made);
-          return entry.trained_from(made->config().get());
+          auto made = part<Settings>(shared, &entry, {tables[i]}, [&] {
+            std::shared_ptr<Settings> fresh = entry.settings();
+            read_fields(*fresh);
+            return fresh;
+          });
+          std::string from = entry.trained_from(made->config().get());
+          return std::pair(std::move(made), std::move(from));
         },
-        [&](const auto& settings, Stop stop, Evaluation evaluation, const TrainedTables& trained,
+        [&](const auto& settings, Stop stop, Evaluation evaluation, const TrainedTables& start,
             int& agent) {
-          return mix.mix(*env, kinds, settings, stop, evaluation, trained, agent);
+          return mix.mix(*env->settings, kinds, settings, stop, evaluation, start, agent);
         });
     return cell;
   }
 
-  const auto pairs = pairs_of(env_name, names[0]);
+  const Pairs& known = pairs(env_name, names[0]);
   const auto build_pair = [&](const PairModel& pair) {
     cell.pair = &pair;
     cell.problem = build(
-        [&](size_t, std::unique_ptr<Settings>& made, const auto& read_fields) {
-          made = pair.learner_settings();
-          read_fields(*made);
-          return pair.trained_from(*made);
+        [&](size_t i, const auto& read_fields) {
+          auto made = part<Settings>(shared, &pair, {tables[i]}, [&] {
+            std::shared_ptr<Settings> fresh = pair.learner_settings();
+            read_fields(*fresh);
+            return fresh;
+          });
+          std::string from = pair.trained_from(*made);
+          return std::pair(std::move(made), std::move(from));
         },
-        [&](const auto& settings, Stop stop, Evaluation evaluation, const TrainedTables& trained,
-            int& agent) { return pair.problem(*env, settings, stop, evaluation, trained, agent); });
+        [&](const auto& settings, Stop stop, Evaluation evaluation, const TrainedTables& start,
+            int& agent) {
+          return pair.problem(*env->settings, settings, stop, evaluation, start, agent);
+        });
   };
-  if (!has_table(env_name, names[0])) {
-    build_pair(*pairs.front());
+  if (*known.front()->table() == '\0') {
+    build_pair(*known.front());
     return cell;
   }
   Choice table;
   for (int i = 0; i < learners; ++i) {
-    const std::string at = learner_table(config, i);
+    const std::string& at = tables[static_cast<size_t>(i)];
     Choice mine;
     read_table(config, at, mine);
     if (i == 0) table = mine;
@@ -193,18 +316,110 @@ ExperimentCell read_cell(Config& config, const CommonSettings& common, Experimen
       throw config.error(at + ".table", "all agents must use one table type");
     }
   }
-  // The number of actions decides what `auto` means: ask the plain table first.
-  build_pair(
-      *pair_with_table(pairs, table.value == kAutoTable ? "float32" : kTableNames[table.value]));
-  if (table.value == kAutoTable && env_model.facts().family == Family::pricing) {
-    int most = 0;
-    for (int i = 0; i < cell.problem->agents(); ++i) {
-      most = std::max(most, cell.problem->actions(i));
-    }
-    if (most <= 16) build_pair(*pair_with_table(pairs, "fixed28"));
+  std::string type = kTableNames[table.value];
+  if (table.value == kAutoTable) {
+    const bool small = env->model->facts().family == Family::pricing &&
+                       most_actions(config, *env) <= kMostFixed28Actions;
+    type = small ? "fixed28" : "float32";
   }
+  build_pair(*pair_with_table(known, type));
   return cell;
 }
+
+/// The configuration that a request names, with what the command line sets.
+Config load_config(const RunRequest& request) {
+  Config config = request.config_file.empty()
+                      ? Config::from_text(request.config_text, request.config_name)
+                      : Config::from_file(request.config_file);
+  for (const std::string& assignment : request.sets) config.set(assignment);
+  if (request.runs) {
+    config.set("experiment.runs", {*request.runs}, "--runs " + std::to_string(*request.runs));
+  }
+  if (request.seed) {
+    config.set("experiment.seed", {*request.seed}, "--seed " + std::to_string(*request.seed));
+  }
+  return config;
+}
+
+CommonSettings read_common(Config& config) {
+  CommonSettings common;
+  read(config, "experiment", [&](FieldVisitor& v) { common.experiment_fields(v); });
+  read(config, "stop", [&](FieldVisitor& v) { common.stop_fields(v); });
+  read(config, "evaluation", [&](FieldVisitor& v) { common.evaluation_fields(v); });
+  return common;
+}
+
+/// Reads the cells of a sweep. Pre: the configuration itself has been read.
+class SweepReader {
+ public:
+  SweepReader(const Config& config, const CommonSettings& common, Experiment& experiment)
+      : config_(config),
+        cell_config_(config),
+        common_(common),
+        sweep_(config.sweep()),
+        cells_(experiment, is_matchup(sweep_)),
+        shared_(config, sweep_) {}
+
+  int64_t size() const { return sweep_.size(); }
+
+  ExperimentCell read_cell(int64_t i) {
+    const SweepCell set = sweep_.cell(i);
+    std::vector<int64_t> places = sweep_.places(i);
+    std::vector<int64_t> names;
+    for (std::size_t a = 0; a < places.size(); ++a) {
+      if (sweep_.axes()[a].key().ends_with(".name")) names.push_back(places[a]);
+    }
+    // Which keys there are depends on the names alone, so that one cell of each kind is read in
+    // full, down to keys that nobody knows. So is one with an error, for the sake of the message.
+    ExperimentCell cell;
+    if (known_.insert(std::move(names)).second) {
+      cell = read_in_full(set);
+    } else {
+      try {
+        cell_config_.replace(set);
+        shared_.move_to(std::move(places));
+        const auto common =
+            shared_.get<CommonSettings>(&common_, {"experiment", "stop", "evaluation"}, [&] {
+              return std::make_shared<CommonSettings>(read_common(cell_config_));
+            });
+        check(*common);
+        cell = cells_.read_cell(cell_config_, *common, &shared_);
+      } catch (const ConfigError&) {
+        cell = read_in_full(set);
+      }
+    }
+    cell.set = set;
+    return cell;
+  }
+
+ private:
+  static bool is_matchup(const Sweep& sweep) {
+    return std::any_of(sweep.axes().begin(), sweep.axes().end(), [](const auto& axis) {
+      return axis.key().starts_with("learner") && axis.key().ends_with(".name");
+    });
+  }
+  void check(const CommonSettings& common) const {
+    if (common.runs != common_.runs || common.seed != common_.seed) {
+      throw config_.error("experiment", "runs and seed are one for all cells of a sweep");
+    }
+  }
+  ExperimentCell read_in_full(const SweepCell& set) {
+    Config one = config_.with(set);
+    const CommonSettings common = read_common(one);
+    check(common);
+    ExperimentCell cell = cells_.read_cell(one, common, nullptr);
+    one.reject_unknown(kTables);
+    return cell;
+  }
+
+  const Config& config_;
+  Config cell_config_;  ///< with the last cell's values
+  CommonSettings common_;
+  Sweep sweep_;
+  CellReader cells_;
+  SharedParts shared_;
+  std::set<std::vector<int64_t>> known_;
+};
 
 }  // namespace
 
@@ -241,54 +456,30 @@ std::vector<std::string> learner_names() {
   return unique_names(pair_models(), [](const PairModel& m) { return m.learner(); });
 }
 
+bool saves_tables(const RunRequest& request) {
+  Config config = load_config(request);
+  return read_common(config).save_tables;
+}
+
 Experiment read_experiment(const RunRequest& request) {
-  Config config = request.config_file.empty()
-                      ? Config::from_text(request.config_text, request.config_name)
-                      : Config::from_file(request.config_file);
-  for (const std::string& assignment : request.sets) config.set(assignment);
-  if (request.runs) {
-    config.set("experiment.runs", {*request.runs}, "--runs " + std::to_string(*request.runs));
-  }
-  if (request.seed) {
-    config.set("experiment.seed", {*request.seed}, "--seed " + std::to_string(*request.seed));
-  }
-
-  CommonSettings common;
-  const auto read_common = [&](Config& from) {
-    common = CommonSettings{};
-    read(from, "experiment", [&](FieldVisitor& v) { common.experiment_fields(v); });
-    read(from, "stop", [&](FieldVisitor& v) { common.stop_fields(v); });
-    read(from, "evaluation", [&](FieldVisitor& v) { common.evaluation_fields(v); });
-  };
-  const std::vector<std::string> tables{"experiment", "env", "learner", "stop", "evaluation"};
-
+  Config config = load_config(request);
   Experiment experiment;
-  read_common(config);
+  const CommonSettings common = read_common(config);
   experiment.name = common.name;
   experiment.runs = common.runs;
   experiment.seed = common.seed;
   experiment.save_tables = common.save_tables;
-  experiment.cells.push_back(read_cell(config, common, experiment));
-  config.reject_unknown(tables);
+  experiment.cells.push_back(CellReader(experiment, false).read_cell(config, common, nullptr));
+  config.reject_unknown(kTables);
   experiment.resolved = config.to_toml();
+  experiment.canonical = config.to_json().dump();
+  experiment.watched = common.stable_periods > 0;
   if (!config.has_sweep()) return experiment;
 
-  const Sweep sweep = config.sweep();
-  const bool matchup = std::any_of(sweep.axes().begin(), sweep.axes().end(), [](const auto& axis) {
-    return axis.key().starts_with("learner") && axis.key().ends_with(".name");
-  });
+  SweepReader reader(config, common, experiment);
   experiment.cells.clear();
-  for (int64_t i = 0; i < sweep.size(); ++i) {
-    const SweepCell set = sweep.cell(i);
-    Config one = config.with(set);
-    read_common(one);
-    if (common.runs != experiment.runs || common.seed != experiment.seed) {
-      throw config.error("experiment", "runs and seed are one for all cells of a sweep");
-    }
-    experiment.cells.push_back(read_cell(one, common, experiment, matchup));
-    one.reject_unknown(tables);
-    experiment.cells.back().set = set;
-  }
+  experiment.cells.reserve(static_cast<size_t>(reader.size()));
+  for (int64_t i = 0; i < reader.size(); ++i) experiment.cells.push_back(reader.read_cell(i));
   return experiment;
 }
 

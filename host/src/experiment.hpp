@@ -29,10 +29,15 @@ struct Experiment {
   std::vector<ExperimentCell> cells;
   std::vector<std::unique_ptr<TrainedTables>> trained;  ///< that problems refer to
   std::string resolved;
+  std::string canonical;  ///< every value of the configuration without its origin, as JSON
+  bool watched = false;   ///< runs can converge
 };
 
 /// Throws ConfigError (with key, file and line) or IoError.
 Experiment read_experiment(const RunRequest& request);
+
+/// Whether the experiment keeps its tables (experiment.save_tables). Reads no cell. Throws as above.
+bool saves_tables(const RunRequest& request);
 
 /// The top-level settings outside of [env] and [learner], for `describe` and for reading.
 struct CommonSettings {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/src/adapters.hpp"
+#include "kernels/batched/batched_rollout.hpp"
 #include "kernels/rollout/joint_rollout.hpp"
 
 namespace cumarl {
@@ -25,6 +26,11 @@ const std::vector<JointEntry>& joint_entries();
 
 /// Parameters of a joint learner for an environment. Throws ParameterError.
 JointParams joint_params(const JointChoice& choice, const JointEnv& env, Arena& arena);
+/// Whether its settings ask for one run with many lanes.
+bool has_lanes(const JointChoice& choice);
+/// The same for such a run, whose environments have states of so many bytes; `shape` gets its sizes.
+JointParams batched_params(const JointChoice& choice, const JointEnv& env, size_t state_bytes,
+                           Arena& arena, BatchedShape& shape);
 
 }  // namespace cumarl
 
@@ -51,6 +57,8 @@ JointEnv joint_env(const typename Env::Params& p) {
   out.agents = Env::agents(p);
   out.reward = Env::reward_bounds(p);
   if constexpr (requires { Env::action_range(p, 0); }) out.has_real = true;
+  out.has_costs = HasCosts<Env>;
+  if constexpr (requires { Env::endless(p); }) out.endless = Env::endless(p);
   for (int i = 0; i < out.agents; ++i) {
     out.actions.push_back(Env::actions(p, i));
     out.observations.push_back(Env::observations(p, i));
@@ -73,16 +81,20 @@ JointEnv joint_env(const typename Env::Params& p) {
   return out;
 }
 
-template <class Env>
+/// With kLanes the learner's run has many environments (kernels/batched/).
+template <class Env, bool kLanes = false>
 class JointProblemOf final : public Problem {
  public:
-  using CellT = JointCell<Env>;
+  using CellT = std::conditional_t<kLanes, BatchedCell<Env>, JointCell<Env>>;
 
-  JointProblemOf(const typename Env::Config& env, JointChoice learner, Stop stop,
+  JointProblemOf(std::shared_ptr<const MadeEnv<Env>> env, JointChoice learner, Stop stop,
                  Evaluation evaluation, int& agent_in_error)
-      : env_(env), learner_(std::move(learner)), stop_(stop), evaluation_(evaluation) {
-    host_params_ = Env::make(env_, host_);
-    build(host_, cell_, &warnings_, agent_in_error);
+      : env_(std::move(env)),
+        host_params_(env_->params),
+        learner_(std::move(learner)),
+        stop_(stop),
+        evaluation_(evaluation) {
+    build(host_params_, host_, cell_, &warnings_, agent_in_error);
     layout_ = {(sizeof(CellT) + 63) / 64 * 64, (sizeof(RunState<Env>) + 63) / 64 * 64,
                cell_.memory_bytes};
     name_columns();
@@ -95,22 +107,25 @@ class JointProblemOf final : public Problem {
   size_t table_bytes() const override { return cell_.learner.bytes - cell_.learner.learner_at; }
   size_t step_bytes() const override { return 0; }
   uint64_t max_steps() const override { return stop_.max_steps; }
-  int shape() const override { return 0; }
+  int shape() const override { return kLanes ? kLanesShape : 0; }
   const std::vector<std::string>& warnings() const override { return warnings_; }
   bool has_tables() const override { return false; }
   std::vector<double> tables(const std::byte*) const override { return {}; }
-  void write_cell(Arena& arena, std::byte* out) const override {
+  void write_cell(CellArena& arena, std::byte* out) const override {
+    const auto& env = arena.template shared<typename Env::Params>(
+        env_.get(), [&](Arena& memory) { return Env::make(env_->config, memory); });
     CellT cell{};
     int ignored = 0;
-    build(arena, cell, nullptr, ignored);
+    build(env, arena.memory(), cell, nullptr, ignored);
     std::memcpy(out, &cell, sizeof(cell));
   }
 
  private:
-  void build(Arena& arena, CellT& cell, std::vector<std::string>* warnings,
-             int& agent_in_error) const {
+  /// `env`: the environment's parameters, with their tables in the memory of `arena`.
+  void build(const typename Env::Params& env, Arena& arena, CellT& cell,
+             std::vector<std::string>* warnings, int& agent_in_error) const {
     agent_in_error = -1;
-    cell.env = Env::make(env_, arena);
+    cell.env = env;
     cell.stop = stop_;
     cell.evaluation = evaluation_;
     if (stop_.stable_periods > 0) {
@@ -136,21 +151,38 @@ class JointProblemOf final : public Problem {
     agent_in_error = 0;
     JointEnv told = joint_env<Env>(host_params_);
     told.warnings = warnings;
-    cell.learner = joint_params(learner_, told, arena);
+    if constexpr (kLanes) {
+      cell.learner =
+          batched_params(learner_, told, sizeof(typename Env::State), arena, cell.batched);
+      cell.probe_at = cell.batched.bytes;
+      if (evaluation_.points > 0) {
+        agent_in_error = kEvaluationInError;
+        throw ParameterError("points",
+                             "must be 0 with lanes above 1: such runs are judged at the "
+                             "end only");
+      }
+    } else {
+      cell.learner = joint_params(learner_, told, arena);
+      cell.probe_at = cell.learner.bytes;
+      cell.probe_every = evaluation_.points > 0 ? stop_.max_steps / evaluation_.points : 0;
+    }
     agent_in_error = -1;
-    cell.probe_at = cell.learner.bytes;
-    cell.probe_every = evaluation_.points > 0 ? stop_.max_steps / evaluation_.points : 0;
-    cell.scratch_at = cell.probe_at + (evaluation_.points * sizeof(double) + 63) / 64 * 64;
+    cell.scratch_at = cell.probe_at + points_bytes();
     cell.memory_bytes = cell.scratch_at;
     if constexpr (requires { Env::scratch_bytes(host_params_); }) {
       cell.memory_bytes += (Env::scratch_bytes(host_params_) + 63) / 64 * 64;
     }
   }
 
+  uint64_t points_bytes() const { return (evaluation_.points * sizeof(double) + 63) / 64 * 64; }
+
   void name_columns() {
     CellT cell = cell_;
     cell.evaluation.episodes = 1;
     cell.evaluation.steps = 1;
+    cell.probe_at = cell.learner.bytes;
+    cell.scratch_at = cell.probe_at + points_bytes();
+    cell.memory_bytes = cell.scratch_at + (cell_.memory_bytes - cell_.scratch_at);
     std::vector<uint64_t> memory(cell.memory_bytes / 8 + 8, 0);
     auto* bytes = reinterpret_cast<std::byte*>(memory.data());
     bytes += (64 - reinterpret_cast<uintptr_t>(bytes) % 64) % 64;
@@ -159,16 +191,16 @@ class JointProblemOf final : public Problem {
     Rng rng(RunKey{0, 0}, 0, Stream::reset);
     Env::reset(cell.env, state, rng);
     OutcomeNames names;
-    evaluate_joint_run<Env>(cell, state, policy, RunFacts{1, 0, true}, bytes, names);
+    evaluate_joint_run<Env>(cell, state, policy, bytes, RunFacts{1, 0, true}, names);
     columns_ = std::move(names.columns);
   }
 
-  typename Env::Config env_;
+  std::shared_ptr<const MadeEnv<Env>> env_;
+  const typename Env::Params& host_params_;
   JointChoice learner_;
   Stop stop_;
   Evaluation evaluation_;
   HostArena host_;
-  typename Env::Params host_params_{};
   CellT cell_{};
   RunLayout layout_{};
   std::vector<OutcomeColumn> columns_;
@@ -199,9 +231,14 @@ class JointModelOf final : public PairModel {
                                        " learns for all agents together: give one [learner]");
     }
     agent_in_error = -1;
-    return std::make_unique<JointProblemOf<Env>>(static_cast<const EnvSettings<Env>&>(env).values,
-                                                 JointChoice{kind_, learners[0]->config()}, stop,
-                                                 evaluation, agent_in_error);
+    auto settings = static_cast<const EnvSettings<Env>&>(env).made();
+    const JointChoice choice{kind_, learners[0]->config()};
+    if (has_lanes(choice)) {
+      return std::make_unique<JointProblemOf<Env, true>>(std::move(settings), choice, stop,
+                                                         evaluation, agent_in_error);
+    }
+    return std::make_unique<JointProblemOf<Env>>(std::move(settings), choice, stop, evaluation,
+                                                 agent_in_error);
   }
   Kernels<CpuBackend> cpu_kernels(int shape) const override { return KernelSource::cpu(shape); }
   Kernels<CudaBackend> cuda_kernels(int shape) const override { return KernelSource::cuda(shape); }

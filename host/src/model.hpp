@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -48,6 +49,25 @@ class EnvPlay {
   virtual Picture picture() const = 0;
 };
 
+/// Memory of one backend for the parameters of cells, and what of it several cells share.
+class CellArena {
+ public:
+  explicit CellArena(Arena& memory) : memory_(memory) {}
+  Arena& memory() { return memory_; }
+  /// The object of `key`: what `make(memory())` returned when it was first asked for. Pre: one type
+  /// a key; what `key` points at outlives this.
+  template <class T, class Make>
+  const T& shared(const void* key, const Make& make) {
+    std::shared_ptr<const void>& made = made_[key];
+    if (!made) made = std::make_shared<const T>(make(memory_));
+    return *static_cast<const T*>(made.get());
+  }
+
+ private:
+  Arena& memory_;
+  std::map<const void*, std::shared_ptr<const void>> made_;
+};
+
 /// A registered environment.
 class EnvModel {
  public:
@@ -58,6 +78,8 @@ class EnvModel {
   virtual bool has_picture() const = 0;
   /// Throws ParameterError for settings that do not fit together.
   virtual std::unique_ptr<EnvPlay> play(const Settings& settings) const = 0;
+  /// The numbers of actions, agent by agent. Throws ParameterError.
+  virtual std::vector<int> actions(const Settings& settings) const = 0;
   /// Expected payoffs [joint action][agents] of a game with one table of them, agent 0's action the
   /// highest digit of a joint action, and the numbers of actions; else empty. Throws ParameterError.
   virtual std::vector<double> payoff_table(const Settings& settings,
@@ -89,7 +111,7 @@ class Problem {
   /// Which compiled shape fits; index into the pair's kernels. 0 is AnyShape.
   virtual int shape() const = 0;
   /// Writes layout().cell_bytes of parameters whose pointers go to `arena`.
-  virtual void write_cell(Arena& arena, std::byte* out) const = 0;
+  virtual void write_cell(CellArena& arena, std::byte* out) const = 0;
   /// Settings that are allowed but unwise, for the user to read.
   virtual const std::vector<std::string>& warnings() const {
     static const std::vector<std::string> none;

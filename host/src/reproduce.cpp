@@ -579,6 +579,10 @@ std::vector<std::pair<std::string, std::string>> experiment_names() {
   std::vector<std::pair<std::string, std::string>> names{{kExactExperiment, kExactTitle},
                                                          {kEquilibria, kEquilibriaTitle}};
   std::error_code error;
+  if (fs::exists(directory / (std::string(kCalvanoGrid) + ".toml"), error)) {
+    names.emplace_back(kCalvanoGrid, kCalvanoGridTitle);
+    names.emplace_back(kCalvanoTables, kCalvanoTablesTitle);
+  }
   for (const fs::directory_entry& entry : fs::directory_iterator(directory / "published", error)) {
     if (entry.path().extension() != ".toml") continue;
     if (!fs::exists(directory / entry.path().filename(), error)) continue;
@@ -604,6 +608,10 @@ Reproduction reproduce(const std::string& name, RunRequest request, const std::s
     reject_run_options(kEquilibria, request);
     return reproduce_equilibria(directory + "/data/matrix_game_equilibria.csv");
   }
+  if (name == kCalvanoGrid) {
+    return reproduce_calvano_grid(std::move(request), directory, progress, interrupt);
+  }
+  if (name == kCalvanoTables) return reproduce_calvano_tables(request, progress, interrupt);
   std::vector<std::string> names;
   for (const auto& [known, title] : experiment_names()) names.push_back(known);
   if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -662,7 +670,12 @@ Reproduction reproduce_exact(const std::string& golden, int threads,
                  ++done;
                  if (progress && since(begin) >= reported + 0.1) {
                    reported = since(begin);
-                   progress({done, sessions.size(), steps.load(), reported});
+                   Progress now;
+                   now.runs_done = done;
+                   now.runs = sessions.size();
+                   now.joint_steps = steps.load();
+                   now.seconds = reported;
+                   progress(now);
                  }
                });
 

@@ -107,7 +107,8 @@ struct Reproduction {
   std::vector<ReproduceRow> rows;
   bool ok = false;  ///< every row is; false where it was interrupted
   double seconds = 0;
-  Result result;  ///< no cells for calvano2020-exact
+  Result result;        ///< no cells for calvano2020-exact and calvano2020-tables
+  std::string picture;  ///< an SVG of its own; "": the one that suits the rows
   std::optional<ExactComparison> exact;
 };
 
@@ -119,6 +120,14 @@ inline constexpr const char* kExactExperiment = "calvano2020-exact";
 /// Name of the experiment that solves the named games.
 inline constexpr const char* kEquilibria = "game-equilibria";
 inline constexpr const char* kEquilibriaTitle = "Equilibria of the named games, and soccer's value";
+
+/// Names of the grid of learning rates and rates of decay, and of all single experiments in one.
+inline constexpr const char* kCalvanoGrid = "calvano2020-grid";
+inline constexpr const char* kCalvanoGridTitle =
+    "Profit gains over alpha and beta (figure 1), 100 x 100 cells, with a heat map";
+inline constexpr const char* kCalvanoTables = "calvano2020-tables";
+inline constexpr const char* kCalvanoTablesTitle =
+    "Every published figure of every calvano2020 experiment, in one table";
 
 /// The folder with the shipped experiments: $CUMARL_EXPERIMENTS, else that of the source tree, else
 /// the installed one. Throws ConfigError where there is none.
@@ -153,6 +162,21 @@ Reproduction reproduce_exact(const std::string& golden, int threads,
 /// Solves games and compares with a file of known solutions, lines game,concept,option,strategies,
 /// values (experiments/data/matrix_game_equilibria.csv). Throws ConfigError with file and line.
 Reproduction reproduce_equilibria(const std::string& file);
+
+/// Runs the grid (experiments/calvano2020-grid.toml; `request` may thin it by its sets) and compares
+/// what the paper says of figure 1. Sessions of a few cells are pooled: the figure in 25 parts, whose
+/// lowest and highest mean must be within the published range; and the neighbourhood, a tenth of
+/// alpha and of beta around, of each cell that was published by itself. Has a picture of its own.
+/// Throws ConfigError where the sweep is over anything else.
+Reproduction reproduce_calvano_grid(RunRequest request, const std::string& directory,
+                                    const ProgressCallback& progress = {},
+                                    const InterruptFlag* interrupt = nullptr);
+
+/// Runs every calvano2020 experiment that has published figures, one after another, with what
+/// `request` overrides for each, and compares them all.
+Reproduction reproduce_calvano_tables(const RunRequest& request,
+                                      const ProgressCallback& progress = {},
+                                      const InterruptFlag* interrupt = nullptr);
 
 /// The JSON object that `cumarl reproduce --json` prints.
 std::string to_json(const Reproduction& reproduction);

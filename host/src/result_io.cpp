@@ -1,15 +1,12 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "cumarl/runner.hpp"
+#include "host/src/atomic_file.hpp"
 #include "host/src/experiment.hpp"
 
 namespace cumarl {
@@ -55,92 +52,10 @@ void add_cell(Json& out, const CellResult& cell) {
   }
 }
 
-/// The file appears whole under its name, or not at all.
-class AtomicFile {
- public:
-  explicit AtomicFile(std::filesystem::path path)
-      : path_(std::move(path)),
-        partial_(path_.string() + ".partial"),
-        file_(std::fopen(partial_.c_str(), "wb")) {
-    if (file_ == nullptr) fail();
-  }
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-  ~AtomicFile() {
-    if (file_ != nullptr) {
-      std::fclose(file_);
-      std::remove(partial_.c_str());
-    }
-  }
-  void write(const void* data, size_t bytes) {
-    if (bytes > 0 && std::fwrite(data, 1, bytes, file_) != bytes) fail();
-  }
-  void write(const std::string& text) { write(text.data(), text.size()); }
-  void commit() {
-    if (std::fflush(file_) != 0 || fsync(fileno(file_)) != 0) fail();
-    std::FILE* const file = file_;
-    file_ = nullptr;
-    if (std::fclose(file) != 0 || std::rename(partial_.c_str(), path_.c_str()) != 0) fail();
-  }
-
- private:
-  [[noreturn]] void fail() const { throw IoError(path_.string(), std::strerror(errno)); }
-  std::filesystem::path path_;
-  std::string partial_;
-  std::FILE* file_;
-};
-
 void write_text(const std::filesystem::path& path, const std::string& text) {
-  AtomicFile file(path);
+  AtomicFile file(path.string());
   file.write(text);
   file.commit();
-}
-
-std::string shortest(double value) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.17g", value);
-  for (int digits = 1; digits < 17; ++digits) {
-    char shorter[32];
-    std::snprintf(shorter, sizeof(shorter), "%.*g", digits, value);
-    if (std::strtod(shorter, nullptr) == value) return shorter;
-  }
-  return text;
-}
-
-/// Cells may report different measures: the header names all, and what a cell lacks is empty.
-std::string runs_csv(const Result& result) {
-  if (result.cells.empty()) return "";
-  std::vector<std::string> columns;
-  for (const CellResult& cell : result.cells) {
-    for (const std::string& column : cell.columns) {
-      if (std::find(columns.begin(), columns.end(), column) == columns.end()) {
-        columns.push_back(column);
-      }
-    }
-  }
-  std::string csv = "run";
-  for (const auto& [key, value] : result.cells[0].set) csv += "," + key;
-  for (const std::string& column : columns) csv += "," + column;
-  csv += '\n';
-  for (const CellResult& cell : result.cells) {
-    std::vector<size_t> place;  // of each column in this cell; its width where it lacks it
-    for (const std::string& column : columns) {
-      const auto at = std::find(cell.columns.begin(), cell.columns.end(), column);
-      place.push_back(static_cast<size_t>(at - cell.columns.begin()));
-    }
-    for (size_t r = 0; r < cell.run_ids.size(); ++r) {
-      csv += std::to_string(cell.run_ids[r]);
-      for (const auto& [key, value] : cell.set) {
-        csv += ',' + (value.starts_with('"') ? value : '"' + value + '"');
-      }
-      for (const size_t at : place) {
-        csv += ',';
-        if (at < cell.columns.size()) csv += shortest(cell.values[r * cell.columns.size() + at]);
-      }
-      csv += '\n';
-    }
-  }
-  return csv;
 }
 
 constexpr char kTablesMagic[8] = {'c', 'u', 'M', 'A', 'R', 'L', 'q', '1'};
@@ -154,19 +69,25 @@ std::string to_json(const Result& result) {
            {"result_hash", result.result_hash}};
   if (result.cells.size() == 1 && result.cells[0].set.empty()) {
     add_cell(out, result.cells[0]);
-  } else {
-    out["cells"] = Json::array();
-    for (const CellResult& cell : result.cells) {
-      Json one{{"set", Json::object()}, {"runs", cell.runs}, {"converged", cell.converged}};
-      for (const auto& [key, value] : cell.set) {
-        const Json parsed = Json::parse(value, nullptr, false);
-        one["set"][key] = parsed.is_discarded() ? Json(value) : parsed;
-      }
-      add_cell(one, cell);
-      out["cells"].push_back(std::move(one));
-    }
+    return out.dump();
   }
-  return out.dump();
+  // Cell by cell: the objects of all cells take many times the memory of their text.
+  std::string text = out.dump();
+  text.pop_back();
+  text += ",\"cells\":[";
+  bool first = true;
+  for (const CellResult& cell : result.cells) {
+    Json one{{"set", Json::object()}, {"runs", cell.runs}, {"converged", cell.converged}};
+    for (const auto& [key, value] : cell.set) {
+      const Json parsed = Json::parse(value, nullptr, false);
+      one["set"][key] = parsed.is_discarded() ? Json(value) : parsed;
+    }
+    add_cell(one, cell);
+    if (!first) text += ',';
+    first = false;
+    text += one.dump();
+  }
+  return text + "]}";
 }
 
 void save_tables(const Result& result, const std::string& path) {
@@ -208,7 +129,6 @@ void write_result(const Result& result, const std::string& directory) {
   if (error) throw IoError(directory, error.message());
   const fs::path at(directory);
   write_text(at / "config.toml", result.resolved_config);
-  write_text(at / "runs.csv", runs_csv(result));
   if (!result.tables.empty()) save_tables(result, (at / "tables.bin").string());
   write_text(at / "result.json", to_json(result) + "\n");
 }

@@ -6,13 +6,19 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
-#include <cstring>
+#include <cstdio>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "host/src/executor.hpp"
 #include "host/src/experiment.hpp"
+#include "host/src/flight.hpp"
+#include "host/src/pacer.hpp"
+#include "host/src/study_folder.hpp"
+#include "host/src/summary.hpp"
+#include "rules_digest.hpp"
 
 namespace cumarl {
 namespace {
@@ -23,139 +29,23 @@ double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Cells that share kernels and therefore launches.
-struct Group {
-  const PairModel* pair;
-  int shape;
-  RunLayout layout;
-  uint32_t outcome_count;
-  std::vector<size_t> cells;
-};
-
-std::vector<Group> group_cells(const Experiment& experiment) {
-  std::vector<Group> groups;
-  for (size_t c = 0; c < experiment.cells.size(); ++c) {
-    const ExperimentCell& cell = experiment.cells[c];
-    const int shape = cell.problem->shape();
-    const auto at = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
-      return g.pair->loops() == cell.pair->loops() && g.shape == shape;
-    });
-    Group& group =
-        at != groups.end() ? *at : groups.emplace_back(Group{cell.pair, shape, {}, 0, {}});
-    const RunLayout& layout = cell.problem->layout();
-    group.layout = {layout.cell_bytes, layout.state_bytes,
-                    std::max(group.layout.memory_bytes, layout.memory_bytes)};
-    group.outcome_count = std::max(
-        group.outcome_count, kOutcomeHead + static_cast<uint32_t>(cell.problem->columns().size()));
-    group.cells.push_back(c);
-  }
-  return groups;
-}
-
 uint64_t saturating_multiply(uint64_t a, uint64_t b) {
   uint64_t product = 0;
   return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<uint64_t>::max() : product;
 }
 
-Statistic statistic(std::vector<double> values) {
-  Statistic s;
-  s.n = values.size();
-  if (values.empty()) return s;
-  const auto n = static_cast<double>(values.size());
-  for (const double v : values) s.mean += v;
-  s.mean /= n;
-  double squares = 0;
-  for (const double v : values) squares += (v - s.mean) * (v - s.mean);
-  s.sd = values.size() > 1 ? std::sqrt(squares / (n - 1)) : 0.0;
-  s.se = s.sd / std::sqrt(n);
-  std::sort(values.begin(), values.end());
-  const auto quantile = [&](double q) {
-    const double place = q * (n - 1);
-    const auto below = static_cast<size_t>(place);
-    const size_t above = std::min(below + 1, values.size() - 1);
-    return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
-  };
-  s.min = values.front();
-  s.max = values.back();
-  s.q05 = quantile(0.05);
-  s.q25 = quantile(0.25);
-  s.q50 = quantile(0.50);
-  s.q75 = quantile(0.75);
-  s.q95 = quantile(0.95);
-  return s;
-}
-
-std::string label_text(const Problem& problem, Label label, double value) {
-  const auto code = static_cast<uint64_t>(value);
-  if (label == Label::yes_no) return code != 0 ? "true" : "false";
-  if (label == Label::number) return std::to_string(code);
-  std::string text;
-  uint64_t rest = code;
-  for (int i = problem.agents() - 1; i >= 0; --i) {
-    const auto actions = static_cast<uint64_t>(problem.actions(i));
-    text = std::to_string(rest % actions) + (text.empty() ? "" : ",") + text;
-    rest /= actions;
+/// 32 hexadecimal digits; equal for experiments, and sources of cuMARL, with equal results.
+std::string fingerprint(const std::string& configuration, const std::vector<StoreCell>& cells) {
+  std::string text = std::string(CUMARL_RULES_DIGEST) + '\n' + configuration + '\n';
+  for (const StoreCell& cell : cells) {
+    for (const auto& [key, value] : cell.set) text += key + " = " + value + '\n';
   }
-  return text;
-}
-
-/// Outcome rows of one cell, by run.
-struct CellRows {
-  std::vector<uint64_t> runs;
-  std::vector<double> rows;  ///< [runs][outcome_count]
-};
-
-void summarise(const Problem& problem, const CellRows& rows, size_t width, CellResult& out) {
-  const size_t n = rows.runs.size();
-  const auto diverged = [&](size_t r) {
-    return rows.rows[r * width] == static_cast<double>(RunStatus::diverged);
-  };
-  const auto column = [&](size_t c) {
-    std::vector<double> values;
-    for (size_t r = 0; r < n; ++r) {
-      if (!diverged(r)) values.push_back(rows.rows[r * width + c]);
-    }
-    return values;
-  };
-  out.runs = n;
-  for (size_t r = 0; r < n; ++r) {
-    out.converged += rows.rows[r * width] == static_cast<double>(RunStatus::converged) ? 1 : 0;
-    const auto steps = static_cast<uint64_t>(rows.rows[r * width + 1]);
-    out.joint_steps += steps;
-    if (diverged(r)) {
-      out.diverged.push_back({rows.runs[r], static_cast<int>(rows.rows[r * width + 2]), steps});
-    }
-  }
-  out.run_ids = rows.runs;
-  out.columns = {"converged", "joint_steps"};
-  std::vector<size_t> kept{0, 1};
-  const auto& columns = problem.columns();
-  for (size_t c = 0; c < columns.size(); ++c) {
-    const OutcomeColumn& one = columns[c];
-    const size_t at = kOutcomeHead + c;
-    switch (one.kind) {
-      case OutcomeColumn::Kind::metric: out.metrics[one.name] = statistic(column(at)); break;
-      case OutcomeColumn::Kind::share: {
-        auto& shares = out.shares[one.name];
-        for (const double value : column(at)) shares[label_text(problem, one.label, value)] += 1;
-        for (auto& [label, share] : shares) share /= static_cast<double>(n - out.diverged.size());
-        break;
-      }
-      case OutcomeColumn::Kind::curve: out.curves[one.name].push_back(statistic(column(at))); break;
-    }
-    if (one.kind == OutcomeColumn::Kind::share && out.metrics.contains(one.name)) continue;
-    kept.push_back(at);
-    out.columns.push_back(one.kind == OutcomeColumn::Kind::curve
-                              ? one.name + "_" + std::to_string(one.point)
-                              : one.name);
-  }
-  for (size_t r = 0; r < n; ++r) {
-    for (const size_t c : kept) {
-      const double value = rows.rows[r * width + c];
-      out.values.push_back(c == 0 ? (value == static_cast<double>(RunStatus::converged) ? 1.0 : 0.0)
-                                  : value);
-    }
-  }
+  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
+  char digits[33];
+  std::snprintf(digits, sizeof(digits), "%016llx%016llx",
+                static_cast<unsigned long long>(hash.high64),
+                static_cast<unsigned long long>(hash.low64));
+  return digits;
 }
 
 /// Calls `report` ten times a second until it goes out of scope.
@@ -178,14 +68,118 @@ class Reporter {
   std::jthread thread_;
 };
 
+/// What there is to say of the runs that have ended, while others are in flight.
+class LiveView {
+ public:
+  /// The leading metrics: those of all agents together; and the entropy of policies.
+  static constexpr size_t kMetrics = 3;
+
+  /// `watched`: see Progress. `cell`: the only cell, or null in a sweep.
+  LiveView(uint64_t runs, bool watched, const StoreCell* cell) {
+    now_.runs = runs;
+    now_.watched = watched;
+    for (size_t c = 0; cell != nullptr && c < cell->meaning.columns.size(); ++c) {
+      const OutcomeColumn& column = cell->meaning.columns[c];
+      if (column.kind != OutcomeColumn::Kind::metric ||
+          (now_.metrics.size() >= kMetrics && column.name != kEntropyMetric) ||
+          column.name.find("_agent") != std::string::npos) {
+        continue;
+      }
+      now_.metrics.push_back({column.name});
+      sums_.push_back({kOutcomeHead + c});
+    }
+  }
+
+  /// `before`: it had ended before this call.
+  void add(std::span<const double> row, bool before) {
+    const std::lock_guard lock(mutex_);
+    ++now_.runs_done;
+    if (before) ++now_.runs_before;
+    switch (static_cast<RunStatus>(row[0])) {
+      case RunStatus::converged: ++now_.converged; break;
+      case RunStatus::diverged: ++now_.diverged; return;
+      default: ++now_.out_of_steps;
+    }
+    for (size_t k = 0; k < sums_.size(); ++k) {
+      // Welford: the mean of n values and the squares around it
+      LiveMetric& metric = now_.metrics[k];
+      const double distance = row[sums_[k].at] - metric.mean;
+      const auto n = static_cast<double>(++metric.n);
+      metric.mean += distance / n;
+      sums_[k].squares += distance * (row[sums_[k].at] - metric.mean);
+      metric.se = metric.n > 1 ? std::sqrt(sums_[k].squares / (n - 1) / n) : 0.0;
+    }
+  }
+  void checkpointed(double seconds) {
+    const std::lock_guard lock(mutex_);
+    now_.checkpointed = seconds;
+  }
+  Progress now(uint64_t steps, double seconds) const {
+    const std::lock_guard lock(mutex_);
+    Progress p = now_;
+    p.joint_steps = steps;
+    p.seconds = seconds;
+    return p;
+  }
+
+ private:
+  struct Sum {
+    size_t at;
+    double squares = 0;
+  };
+  mutable std::mutex mutex_;
+  Progress now_;
+  std::vector<Sum> sums_;
+};
+
+/// The rows of a cell's runs, each in its place from the start: memory does not grow while runs end.
+class CellTable {
+ public:
+  CellTable(uint64_t first, uint64_t last, size_t width)
+      : first_(first), width_(width), rows_((last - first) * width), there_(last - first) {}
+
+  void put(uint64_t run, std::span<const double> row) {
+    const uint64_t at = run - first_;
+    std::copy(row.begin(), row.end(), rows_.begin() + static_cast<ptrdiff_t>(at * width_));
+    there_[at] = true;
+  }
+  /// Takes the rows that are there, in the order of run ids, out of the table.
+  CellRows take() {
+    CellRows out;
+    for (uint64_t at = 0; at < there_.size(); ++at) {
+      if (!there_[at]) continue;
+      const auto from = rows_.begin() + static_cast<ptrdiff_t>(at * width_);
+      const auto to = rows_.begin() + static_cast<ptrdiff_t>(out.runs.size() * width_);
+      if (from != to) std::copy(from, from + static_cast<ptrdiff_t>(width_), to);
+      out.runs.push_back(first_ + at);
+    }
+    rows_.resize(out.runs.size() * width_);
+    out.rows = std::move(rows_);
+    return out;
+  }
+
+ private:
+  uint64_t first_;
+  size_t width_;
+  std::vector<double> rows_;  ///< [runs][width]
+  std::vector<bool> there_;
+};
+
 }  // namespace
 
 struct Runner::Impl {
+  /// Launches on the CPU pause so often, in seconds, for the host to collect what has ended.
+  static constexpr double kTick = 0.25;
+  /// A checkpoint comes after so many times what the last one took, at the earliest.
+  static constexpr double kCheckpointShare = 20;
+
   RunRequest request;
   Experiment experiment;
   std::vector<Group> groups;
   std::unique_ptr<Executor> executor;
   Plan plan;
+  StoreHeader header;
+  std::vector<StoreCell> cells;
 
   /// Run ids of a cell: [first, last) of this shard; global id = cell * runs + r.
   std::pair<uint64_t, uint64_t> run_range(size_t cell) const {
@@ -197,118 +191,41 @@ struct Runner::Impl {
     return {base + edge(request.shard), base + edge(request.shard + 1)};
   }
 
-  void run_group(const Group& group, std::vector<CellRows>& rows, Result& result,
-                 std::atomic<uint64_t>& steps, std::atomic<uint64_t>& done,
-                 const InterruptFlag& interrupt, uint64_t budget, double seconds) const;
+  /// The flight of a group; null where nothing of it is left to do.
+  /// `ended`: for each cell the runs that have ended, sorted.
+  std::unique_ptr<Flight> take_off(const Group& group,
+                                   const std::vector<std::vector<uint64_t>>& ended,
+                                   std::vector<SavedRun>& in_flight) const;
 };
 
-/// Keeps up to plan.batch runs of a group in flight until all have ended. With `seconds` > 0 it is
-/// a calibration: stops after that time and keeps nothing.
-void Runner::Impl::run_group(const Group& group, std::vector<CellRows>& rows, Result& result,
-                             std::atomic<uint64_t>& steps, std::atomic<uint64_t>& done,
-                             const InterruptFlag& interrupt, uint64_t budget,
-                             double seconds) const {
-  Executor& device = *executor;
-  const auto begin = Clock::now();
-  uint64_t total = 0;
-  for (const size_t c : group.cells) total += run_range(c).second - run_range(c).first;
-  const auto slots = static_cast<uint32_t>(std::min<uint64_t>(plan.batch, total));
-  const size_t cells = group.cells.size();
-  const size_t width = group.outcome_count;
-
-  const auto arena = device.arena();
-  const DeviceBuffer cell_memory(device, cells * group.layout.cell_bytes);
-  {
-    std::vector<std::byte> host(cells * group.layout.cell_bytes);
-    for (size_t i = 0; i < cells; ++i) {
-      experiment.cells[group.cells[i]].problem->write_cell(*arena, host.data() +
-                                                                       i * group.layout.cell_bytes);
-    }
-    device.copy_in(cell_memory.data(), host.data(), host.size());
-  }
-  const DeviceBuffer states(device, slots * group.layout.state_bytes);
-  const DeviceBuffer memory(device, slots * group.layout.memory_bytes);
-  const DeviceBuffer outcomes(device, slots * width * sizeof(double));
-  const DeviceBuffer slot_memory(device, slots * sizeof(Slot));
-  const DeviceBuffer live_memory(device, slots * sizeof(uint32_t));
-  const DeviceBuffer finished_memory(device, slots * sizeof(uint32_t));
-
-  Rollout r{};
-  r.cells = cell_memory.data();
-  r.states = states.data();
-  r.memory = memory.data();
-  r.outcomes = reinterpret_cast<double*>(outcomes.data());
-  r.slots = reinterpret_cast<const Slot*>(slot_memory.data());
-  r.live = reinterpret_cast<const uint32_t*>(live_memory.data());
-  r.cell_count = static_cast<uint32_t>(cells);
-  r.outcome_count = group.outcome_count;
-  r.layout = group.layout;
-  r.seed = static_cast<uint64_t>(experiment.seed);
-  r.budget = budget;
-  r.finished = reinterpret_cast<uint32_t*>(finished_memory.data());
-  r.progress = &steps;
-  r.interrupt = &interrupt;
-
-  std::vector<Slot> place(slots);
-  std::vector<uint32_t> live, fresh, ended;
-  std::vector<uint32_t> finished(slots);
-  std::vector<double> row(width);
-  std::vector<std::byte> tables(request.keep_tables ? group.layout.memory_bytes : 0);
-  std::vector<uint32_t> free(slots);
-  for (uint32_t i = 0; i < slots; ++i) free[i] = slots - 1 - i;
-  size_t next_cell = 0;
-  uint64_t next_run = run_range(group.cells[0]).first;
-  const auto launch_over = [&](const std::vector<uint32_t>& list, auto&& kernel) {
-    if (list.empty()) return;
-    device.copy_in(live_memory.data(), list.data(), list.size() * sizeof(uint32_t));
-    r.live_count = static_cast<uint32_t>(list.size());
-    kernel(*group.pair, group.shape, r);
+std::unique_ptr<Flight> Runner::Impl::take_off(const Group& group,
+                                               const std::vector<std::vector<uint64_t>>& ended,
+                                               std::vector<SavedRun>& in_flight) const {
+  const auto ours = [&](const SavedRun& run) {
+    return std::binary_search(group.cells.begin(), group.cells.end(), size_t{run.cell});
   };
-
-  while (!interrupt.load()) {
-    fresh.clear();
-    while (!free.empty() && next_cell < cells) {
-      if (next_run == run_range(group.cells[next_cell]).second) {
-        if (++next_cell < cells) next_run = run_range(group.cells[next_cell]).first;
-        continue;
-      }
-      const uint32_t slot = free.back();
-      free.pop_back();
-      place[slot] = {next_run++, static_cast<uint32_t>(next_cell)};
-      fresh.push_back(slot);
-    }
-    if (!fresh.empty()) {
-      device.copy_in(slot_memory.data(), place.data(), place.size() * sizeof(Slot));
-      launch_over(fresh, [&](auto&... a) { device.start(a...); });
-      live.insert(live.end(), fresh.begin(), fresh.end());
-    }
-    if (live.empty()) break;
-    launch_over(live, [&](auto&... a) { device.advance(a...); });
-    if (seconds > 0) {
-      if (since(begin) > seconds) break;
-    }
-
-    device.copy_out(finished.data(), finished_memory.data(), finished.size() * sizeof(uint32_t));
-    ended.clear();
-    for (const uint32_t slot : live) {
-      if (finished[slot] != 0) ended.push_back(slot);
-    }
-    std::erase_if(live, [&](uint32_t slot) { return finished[slot] != 0; });
-    launch_over(ended, [&](auto&... a) { device.finish(a...); });
-    for (const uint32_t slot : ended) {
-      device.copy_out(row.data(), r.outcomes + slot * width, width * sizeof(double));
-      CellRows& of_cell = rows[group.cells[place[slot].cell]];
-      of_cell.runs.push_back(place[slot].run);
-      of_cell.rows.insert(of_cell.rows.end(), row.begin(), row.end());
-      if (request.keep_tables) {
-        const auto& problem = *experiment.cells[group.cells[place[slot].cell]].problem;
-        device.copy_out(tables.data(), r.memory + slot * group.layout.memory_bytes, tables.size());
-        result.tables[place[slot].run - run_range(0).first] = problem.tables(tables.data());
-      }
-      free.push_back(slot);
-    }
-    done += ended.size();
+  uint64_t left = 0;
+  std::vector<CellWork> work;
+  for (const size_t c : group.cells) {
+    const auto [first, last] = run_range(c);
+    work.push_back({first, last, ended[c]});
+    left += last - first - ended[c].size();
   }
+  for (const SavedRun& run : in_flight) {
+    if (!ours(run)) continue;
+    const auto at = std::lower_bound(group.cells.begin(), group.cells.end(), size_t{run.cell});
+    work[static_cast<size_t>(at - group.cells.begin())].skip.push_back(run.run);
+  }
+  for (CellWork& of_cell : work) std::sort(of_cell.skip.begin(), of_cell.skip.end());
+  if (left == 0) return nullptr;
+  auto flight = std::make_unique<Flight>(experiment, group, *executor, std::move(work),
+                                         std::min<uint64_t>(plan.batch, left),
+                                         executor->launch_budget(), request.keep_tables);
+  for (SavedRun& run : in_flight) {
+    if (ours(run)) flight->restore(std::move(run));
+  }
+  std::erase_if(in_flight, ours);
+  return flight;
 }
 
 Runner::Runner(const RunRequest& request) : impl_(new Impl) {
@@ -323,6 +240,26 @@ Runner::Runner(const RunRequest& request) : impl_(new Impl) {
   if (request.keep_tables && !impl.experiment.cells[0].problem->has_tables()) {
     throw Error("the learner has no tables that could be saved");
   }
+
+  impl.header = {.experiment = impl.experiment.name,
+                 .fingerprint = "",
+                 .config = impl.experiment.resolved,
+                 .version = CUMARL_VERSION,
+                 .device = impl.executor->name(),
+                 .seed = impl.experiment.seed,
+                 .runs_per_cell = static_cast<uint64_t>(impl.experiment.runs),
+                 .shard = request.shard,
+                 .shards = request.shards};
+  for (const ExperimentCell& cell : impl.experiment.cells) {
+    StoreCell& of_store = impl.cells.emplace_back();
+    for (const auto& [key, value] : cell.set) of_store.set.emplace_back(key, to_text(value));
+    of_store.meaning.columns = cell.problem->columns();
+    for (int i = 0; i < cell.problem->agents(); ++i) {
+      of_store.meaning.actions.push_back(cell.problem->actions(i));
+    }
+  }
+
+  impl.header.fingerprint = fingerprint(impl.experiment.canonical, impl.cells);
 
   Plan& plan = impl.plan;
   plan.experiment = impl.experiment.name;
@@ -358,7 +295,7 @@ Runner::Runner(const RunRequest& request) : impl_(new Impl) {
                 "smaller"});
   }
   const uint64_t fits = memory / slot_bytes;
-  plan.batch = request.batch > 0 ? request.batch : impl.executor->useful_batch();
+  plan.batch = request.batch > 0 ? request.batch : impl.executor->useful_batch(slot_bytes);
   plan.batch = std::max<uint64_t>(
       1, std::min({plan.batch, fits, std::max<uint64_t>(plan.runs, 1), uint64_t{0x7FFFFFFF}}));
   plan.memory_bytes = plan.batch * slot_bytes;
@@ -378,90 +315,179 @@ const Plan& Runner::plan() const { return impl_->plan; }
 int Runner::agents() const { return impl_->experiment.cells[0].problem->agents(); }
 uint64_t Runner::step_bytes() const { return impl_->experiment.cells[0].problem->step_bytes(); }
 
-double Runner::calibrate(double seconds) const {
-  std::atomic<uint64_t> steps{0};
-  std::atomic<uint64_t> done{0};
-  InterruptFlag stop{false};
-  std::vector<CellRows> rows(impl_->experiment.cells.size());
-  Result unused;
-  unused.tables.resize(impl_->request.keep_tables ? impl_->plan.runs : 0);
-  const auto begin = Clock::now();
-  const std::jthread timer([&](const std::stop_token& over) {
-    while (!over.stop_requested() && since(begin) < seconds) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+double Runner::calibrate(double seconds) const { return estimate(seconds).joint_steps_per_second; }
+
+Estimate Runner::estimate(double seconds) const {
+  const Impl& impl = *impl_;
+  constexpr uint64_t kEverOnward = ~uint64_t{0};  // a launch takes runs to their end
+  constexpr uint64_t kEnough = 256;               // runs, where the device is not filled by a batch
+  constexpr uint64_t kFewest = 8;                 // ended runs that lengths are taken from
+  const uint64_t budget = impl.executor->launch_budget();
+  const uint64_t wanted =
+      std::min({impl.plan.runs, impl.plan.batch, budget == kEverOnward ? kEnough : ~uint64_t{0}});
+  uint64_t all_cells = 0;
+  for (const Group& group : impl.groups) all_cells += group.cells.size();
+
+  Estimate out;
+  double total_seconds = 0;
+  for (const Group& group : impl.groups) {
+    // Cells in an order every beginning of which is spread over the group: by the fractions of the
+    // multiples of the golden ratio. Then the second run of each, and so on.
+    const size_t cells = group.cells.size();
+    const double share = static_cast<double>(cells) / static_cast<double>(all_cells);
+    std::vector<std::pair<double, size_t>> order;
+    for (size_t i = 0; i < cells; ++i) {
+      const double multiple = 0.6180339887498949 * static_cast<double>(i);
+      order.emplace_back(multiple - std::floor(multiple), group.cells[i]);
     }
-    stop = true;
-  });
-  impl_->run_group(impl_->groups[0], rows, unused, steps, done, stop,
-                   impl_->executor->launch_budget(), seconds);
-  return static_cast<double>(steps.load()) / since(begin);
+    std::sort(order.begin(), order.end());
+    Group sample = group;
+    sample.cells.clear();
+    std::vector<CellWork> work;
+    const auto [first_run, last_run] = impl.run_range(0);
+    const uint64_t runs_a_cell = last_run - first_run;
+    const auto most =
+        std::max<uint64_t>(1, static_cast<uint64_t>(share * static_cast<double>(wanted) + 0.5));
+    for (uint64_t k = 0; k < std::min(most, runs_a_cell * cells); ++k) {
+      const size_t cell = order[k % cells].second;
+      const uint64_t run = impl.run_range(cell).first + k / cells;
+      sample.cells.push_back(cell);
+      work.push_back({run, run + 1, {}});
+    }
+    if (work.empty()) continue;
+    const uint64_t sampled = work.size();
+    Flight flight(impl.experiment, sample, *impl.executor, std::move(work), sampled, budget, false);
+    std::atomic<uint64_t> counted{0};
+    uint64_t ended = 0, launches = 0;
+    double ended_steps = 0;
+    const double time = std::max(seconds * share, 0.05);
+    flight.fill();  // first tables cost time once, not in every step
+    Pacer pacer(nullptr, time, time);
+    const auto begin = Clock::now();
+    while (!pacer.leaving() && flight.advance(pacer.pause(), counted, [&](const FinishedRun& run) {
+      ++ended;
+      ended_steps += run.row[1];
+    })) {
+      ++launches;
+    }
+    const double took = since(begin);
+    // A GPU does not count: what has not ended has taken every launch's budget.
+    const double steps = counted.load() > 0 || budget == kEverOnward
+                             ? static_cast<double>(counted.load())
+                             : ended_steps + static_cast<double>(sampled - ended) *
+                                                 static_cast<double>(launches) *
+                                                 static_cast<double>(budget);
+    const double runs = static_cast<double>(cells) * static_cast<double>(runs_a_cell);
+    const bool known = ended == sampled || ended >= kFewest;
+    const double length =
+        known ? steps / static_cast<double>(ended) : std::numeric_limits<double>::quiet_NaN();
+    out.sampled_runs += sampled;
+    out.ended_runs += ended;
+    out.joint_steps += runs * length;
+    // Groups take their shares of the time by their lengths where these are known.
+    total_seconds += (known ? runs * length : runs) * took / std::max(steps, 1.0);
+    out.joint_steps_per_second += known ? runs * length : runs;
+  }
+  out.joint_steps_per_second = total_seconds > 0 ? out.joint_steps_per_second / total_seconds : 0;
+  if (out.joint_steps > static_cast<double>(impl.plan.steps_at_most)) {
+    out.joint_steps = static_cast<double>(impl.plan.steps_at_most);
+  }
+  return out;
 }
 
 Result Runner::run(const std::function<void(const Progress&)>& progress,
-                   const InterruptFlag* interrupt) const {
-  const InterruptFlag never{false};
-  const InterruptFlag& stop = interrupt != nullptr ? *interrupt : never;
-  std::atomic<uint64_t> steps{0};
-  std::atomic<uint64_t> done{0};
-  Result result;
-  result.experiment = impl_->experiment.name;
-  result.device = impl_->executor->name();
-  result.resolved_config = impl_->experiment.resolved;
-  result.tables.resize(impl_->request.keep_tables ? impl_->plan.runs : 0);
-  std::vector<CellRows> rows(impl_->experiment.cells.size());
+                   const InterruptFlag* interrupt,
+                   const std::function<void(const std::string&)>& notes) const {
+  const Impl& impl = *impl_;
   const auto begin = Clock::now();
+  Pacer pacer(interrupt, impl.request.max_seconds, Impl::kTick);
+  std::atomic<uint64_t> steps{0};
+  LiveView live(impl.plan.runs, impl.experiment.watched,
+                impl.cells.size() == 1 ? impl.cells.data() : nullptr);
+  std::vector<CellTable> rows;
+  for (size_t c = 0; c < impl.cells.size(); ++c) {
+    const auto [first, last] = impl.run_range(c);
+    rows.emplace_back(first, last, impl.cells[c].meaning.width());
+  }
+  std::vector<std::vector<uint64_t>> ended_before(impl.cells.size());
+  std::vector<CellRows> fresh(impl.cells.size());  // not in the folder yet
+  std::vector<SavedRun> in_flight;
+  std::map<uint64_t, std::vector<double>> tables;
+  std::optional<StudyFolder> folder;
+  double seconds_before = 0;
+  if (!impl.request.directory.empty()) {
+    folder.emplace(impl.request.directory, impl.header, impl.cells);
+    for (const std::string& note : folder->notes()) {
+      if (notes) notes(note);
+    }
+    in_flight = std::move(folder->in_flight());
+    seconds_before = folder->seconds();
+    if (impl.request.keep_tables) tables = folder->store().tables();
+    for (size_t c = 0; c < rows.size(); ++c) {
+      CellRows& there = folder->rows()[c];
+      const size_t width = impl.cells[c].meaning.width();
+      for (size_t r = 0; r < there.runs.size(); ++r) {
+        const std::span<const double> row = std::span(there.rows).subspan(r * width, width);
+        rows[c].put(there.runs[r], row);
+        live.add(row, true);
+      }
+      ended_before[c] = std::move(there.runs);
+    }
+    folder->rows().clear();
+  }
+  const auto worked = [&] { return seconds_before + since(begin); };
   {
     std::unique_ptr<Reporter> reporter;
     if (progress) {
-      reporter = std::make_unique<Reporter>([&] {
-        progress({done.load(), impl_->plan.runs, steps.load(), since(begin)});
+      reporter = std::make_unique<Reporter>([&] { progress(live.now(steps, since(begin))); });
+    }
+    double next_checkpoint = impl.request.checkpoint_seconds;
+    const auto save = [&](const Flight& flight) {
+      const double from = since(begin);
+      folder->save(fresh, worked(), [&](CheckpointWriter& writer) {
+        flight.save(writer);
+        for (const SavedRun& run : in_flight) writer.add(run);
       });
-    }
-    for (const Group& group : impl_->groups) {
-      impl_->run_group(group, rows, result, steps, done, stop, impl_->executor->launch_budget(), 0);
+      const double took = since(begin) - from;
+      next_checkpoint =
+          since(begin) + std::max(impl.request.checkpoint_seconds, Impl::kCheckpointShare * took);
+      live.checkpointed(since(begin));
+    };
+    for (const Group& group : impl.groups) {
+      const auto flight = impl.take_off(group, ended_before, in_flight);
+      const auto ended = [&](FinishedRun run) {
+        rows[run.cell].put(run.run, run.row);
+        if (folder) {
+          fresh[run.cell].runs.push_back(run.run);
+          auto& of_cell = fresh[run.cell].rows;
+          of_cell.insert(of_cell.end(), run.row.begin(), run.row.end());
+        }
+        live.add(run.row, false);
+        if (impl.request.keep_tables) {
+          if (folder) folder->store().append_tables(run.run, run.tables);
+          tables[run.run] = std::move(run.tables);
+        }
+      };
+      while (flight != nullptr && !pacer.leaving() &&
+             flight->advance(pacer.pause(), steps, ended)) {
+        pacer.go_on();
+        if (folder && since(begin) >= next_checkpoint) save(*flight);
+      }
+      if (pacer.leaving() && flight != nullptr) {
+        if (folder) save(*flight);
+        break;
+      }
     }
   }
-  result.seconds = since(begin);
-  result.interrupted = stop.load();
 
-  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> hash(XXH3_createState(),
-                                                                             XXH3_freeState);
-  XXH3_128bits_reset(hash.get());
-  for (size_t c = 0; c < rows.size(); ++c) {
-    const Group& group = *std::find_if(impl_->groups.begin(), impl_->groups.end(), [&](auto& g) {
-      return std::find(g.cells.begin(), g.cells.end(), c) != g.cells.end();
-    });
-    const size_t width = group.outcome_count;
-    const Problem& problem = *impl_->experiment.cells[c].problem;
-    const size_t used = kOutcomeHead + problem.columns().size();
-    // runs end in any order; results stand in the order of run ids
-    std::vector<size_t> order(rows[c].runs.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(),
-              [&](size_t a, size_t b) { return rows[c].runs[a] < rows[c].runs[b]; });
-    CellRows sorted;
-    for (const size_t i : order) {
-      sorted.runs.push_back(rows[c].runs[i]);
-      const auto* row = rows[c].rows.data() + i * width;
-      sorted.rows.insert(sorted.rows.end(), row, row + used);
-      XXH3_128bits_update(hash.get(), &rows[c].runs[i], sizeof(uint64_t));
-      XXH3_128bits_update(hash.get(), row, used * sizeof(double));
-    }
-    CellResult& cell = result.cells.emplace_back();
-    for (const auto& [key, value] : impl_->experiment.cells[c].set) {
-      cell.set.emplace_back(key, to_text(value));
-    }
-    summarise(problem, sorted, used, cell);
-    result.runs += cell.runs;
-    result.converged += cell.converged;
-    result.joint_steps += cell.joint_steps;
-  }
-  const XXH128_hash_t digest = XXH3_128bits_digest(hash.get());
-  char text[33];
-  std::snprintf(text, sizeof(text), "%016llx%016llx",
-                static_cast<unsigned long long>(digest.high64),
-                static_cast<unsigned long long>(digest.low64));
-  result.result_hash = text;
+  std::vector<CellRows> sorted;
+  for (CellTable& of_cell : rows) sorted.push_back(of_cell.take());
+  Result result = summarise(impl.header, impl.cells, sorted);
+  for (auto& [run, values] : tables) result.tables.push_back(std::move(values));
+  const bool was_complete = folder && folder->complete();
+  result.seconds = was_complete ? seconds_before : worked();
+  result.interrupted = result.runs < impl.plan.runs;
+  if (folder && !result.interrupted && !was_complete) folder->finish(fresh, result);
   return result;
 }
 

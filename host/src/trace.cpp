@@ -194,6 +194,21 @@ class Player {
     }
     return play_->step(key_, now, actions, rewards);
   }
+  /// Joint step t with `actions` as they are. Pre: they have been set.
+  Episode play(int64_t t) { return play_->step(key_, static_cast<uint64_t>(t), actions, rewards); }
+  /// Puts the best entry of everybody's row into `actions`, the lowest action of equals. Pre: the
+  /// policy is a folder.
+  void choose_best() {
+    size_t table = 0;
+    for (int i = 0; i < play_->agents(); ++i) {
+      const auto count = static_cast<size_t>(play_->actions(i));
+      const auto row =
+          tables_.begin() + static_cast<ptrdiff_t>(table + play_->observation_index(i) * count);
+      const auto best = std::max_element(row, row + static_cast<ptrdiff_t>(count));
+      actions[static_cast<size_t>(i)] = static_cast<int>(best - row);
+      table += play_->observations(i) * count;
+    }
+  }
   /// The next episode, after joint step t ended one.
   void next_episode(int64_t t) { play_->reset(key_, static_cast<uint64_t>(t) + 1); }
 
@@ -236,19 +251,6 @@ class Player {
                    trained.values.begin() + static_cast<ptrdiff_t>(entries));
   }
 
-  /// The best entry of everybody's row, the lowest action of equals.
-  void choose_best() {
-    size_t table = 0;
-    for (int i = 0; i < play_->agents(); ++i) {
-      const auto count = static_cast<size_t>(play_->actions(i));
-      const auto row =
-          tables_.begin() + static_cast<ptrdiff_t>(table + play_->observation_index(i) * count);
-      const auto best = std::max_element(row, row + static_cast<ptrdiff_t>(count));
-      actions[static_cast<size_t>(i)] = static_cast<int>(best - row);
-      table += play_->observations(i) * count;
-    }
-  }
-
   RunKey key_;
   int64_t steps_;
   const EnvModel* model_ = nullptr;
@@ -286,6 +288,23 @@ void play_episode(Player& player, const std::function<bool(Frame)>& show) {
     on = show({t, player.env().picture(), player.actions, player.rewards}) &&
          episode == Episode::goes_on;
   }
+}
+
+/// The frames of a picture. `option`: what errors are about.
+std::vector<Frame> svg_frames(Player& player, const TraceRequest& request,
+                              const std::string& option, const InterruptFlag* interrupt) {
+  expect_picture(request, player.model());
+  std::vector<Frame> frames;
+  play_episode(player, [&](Frame frame) {
+    if (frame.t >= kMostSvgSteps) {
+      throw ConfigError({.source = option,
+                         .why = "the episode is longer than the " + std::to_string(kMostSvgSteps) +
+                                " joint steps of a picture; ask for fewer with --steps"});
+    }
+    frames.push_back(std::move(frame));
+    return !stopped(interrupt);
+  });
+  return frames;
 }
 
 }  // namespace
@@ -355,17 +374,7 @@ int64_t write_svg(const TraceRequest& request, const std::string& path,
   if (path.empty() || path.back() == '/' || fs::is_directory(path, error))
     throw ConfigError({.source = option, .why = "must be a file, not a folder"});
   Player player(request);
-  expect_picture(request, player.model());
-  std::vector<Frame> frames;
-  play_episode(player, [&](Frame frame) {
-    if (frame.t >= kMostSvgSteps) {
-      throw ConfigError({.source = option,
-                         .why = "the episode is longer than the " + std::to_string(kMostSvgSteps) +
-                                " joint steps of a picture; ask for fewer with --steps"});
-    }
-    frames.push_back(std::move(frame));
-    return !stopped(interrupt);
-  });
+  const std::vector<Frame> frames = svg_frames(player, request, option, interrupt);
   if (stopped(interrupt)) return 0;
   try {
     write_picture(to_svg(cast_of(player), frames, request.fps), path);
@@ -375,6 +384,31 @@ int64_t write_svg(const TraceRequest& request, const std::string& path,
         {.source = option, .why = std::string("cannot be written: ") + failure.what()});
   }
   return static_cast<int64_t>(frames.size());
+}
+
+std::string episode_svg(const TraceRequest& request) {
+  Player player(request);
+  const std::vector<Frame> frames = svg_frames(player, request, "trace " + request.env, nullptr);
+  return to_svg(cast_of(player), frames, request.fps);
+}
+
+Cast visit_states(const TraceRequest& request, double explore,
+                  const std::function<void(const Picture&, const std::vector<int>& best)>& visit) {
+  Player player(request);
+  expect_picture(request, player.model());
+  const auto threshold = static_cast<uint64_t>(explore * 4294967296.0);  // of 32 random bits
+  for (int64_t t = 0; t < player.steps(); ++t) {
+    player.choose_best();
+    visit(player.env().picture(), player.actions);
+    Rng rng({request.seed, 0}, static_cast<uint64_t>(t), Stream::explore);
+    for (int i = 0; i < player.env().agents(); ++i) {
+      if (rng.word() >= threshold) continue;
+      player.actions[static_cast<size_t>(i)] =
+          static_cast<int>(rng.below(static_cast<uint32_t>(player.env().actions(i))));
+    }
+    if (player.play(t) != Episode::goes_on) player.next_episode(t);
+  }
+  return cast_of(player);
 }
 
 }  // namespace cumarl

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <ostream>
 #include <string>
 #include <vector>
 
 #include "cumarl/runner.hpp"
+#include "host/src/render.hpp"
 
 namespace cumarl {
 
@@ -51,5 +53,14 @@ void render(const TraceRequest& request, const Screen& screen, std::ostream& out
 /// written; then there is none.
 int64_t write_svg(const TraceRequest& request, const std::string& path,
                   const InterruptFlag* interrupt = nullptr);
+
+/// The same picture as text; throws ConfigError where the episode is longer than kMostSvgSteps.
+std::string episode_svg(const TraceRequest& request);
+
+/// Plays request.steps joint steps, episode after episode, in which every agent does what its table
+/// says is best, or with probability `explore` anything; shows `visit` the picture before each step
+/// and what the tables say. Pre: request.policy is a folder. Throws ConfigError.
+Cast visit_states(const TraceRequest& request, double explore,
+                  const std::function<void(const Picture&, const std::vector<int>& best)>& visit);
 
 }  // namespace cumarl

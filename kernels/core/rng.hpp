@@ -40,6 +40,7 @@ enum class Stream : uint32_t {
   init = 3,      ///< initial learner tables
   learn = 4,     ///< a learner's own draws (sampled policies, minibatches)
   evaluate = 5,  ///< chance moves while a finished run is evaluated
+  perturb = 6,   ///< perturbations of observations, rewards and actions
 };
 
 /// The identity of a run's randomness: the experiment's seed and the global run id.

@@ -24,5 +24,10 @@ __device__ void AnyJointOf<JointTile>::learn(const JointTile& team, const JointP
                                              std::byte* memory, int from, const JointStep& step) {
   any_joint::learn(team, p, memory, from, step);
 }
+__device__ void AnyJointOf<JointTile>::preferences(const JointTile& team, const JointParams& p,
+                                                   std::byte* memory, int which, int agent,
+                                                   double* out) {
+  any_joint::preferences(team, p, memory, which, agent, out);
+}
 
 }  // namespace cumarl::inline CUMARL_VARIANT

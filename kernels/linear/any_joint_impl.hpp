@@ -108,6 +108,23 @@ CUMARL_HD void policy(const Team& team, const JointParams& p, std::byte* memory,
   });
 }
 
+template <class Team>
+CUMARL_HD void preferences(const Team& team, const JointParams& p, std::byte* memory, int which,
+                           int agent, double* out) {
+  dispatch(p, [&]<class L, class Real>() {
+    const Seen<Real> shown = seen<Real>(p, memory, which);
+    if constexpr (requires { &L::template preferences<Team>; }) {
+      L::preferences(team, params<L>(p), memory + p.learner_at, shown, agent, out);
+    } else {
+      L::policy(team, params<L>(p), memory + p.learner_at, shown, agent, out);
+      constexpr double kLeast = 1e-300;
+      for (int a = 0; a < p.actions[agent]; ++a) {
+        out[a] = portable_log(out[a] > kLeast ? out[a] : kLeast);
+      }
+    }
+  });
+}
+
 }  // namespace any_joint
 
 template <class Team>
@@ -139,6 +156,11 @@ template <class Team>
 CUMARL_HD void AnyJointOf<Team>::policy(const Team& team, const JointParams& p, std::byte* memory,
                                         int which, int agent, double* out) {
   any_joint::policy(team, p, memory, which, agent, out);
+}
+template <class Team>
+CUMARL_HD void AnyJointOf<Team>::preferences(const Team& team, const JointParams& p,
+                                             std::byte* memory, int which, int agent, double* out) {
+  any_joint::preferences(team, p, memory, which, agent, out);
 }
 
 }  // namespace cumarl::inline CUMARL_VARIANT

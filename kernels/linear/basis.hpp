@@ -103,6 +103,14 @@ struct Basis {
     return b;
   }
 
+  /// Feature k at `raw`, moved by a share of its range and kept within it.
+  CUMARL_HD float moved(int k, float raw, float share) const {
+    const float width = scale[k] > 0 ? 1.0F / scale[k] : 0.0F;
+    const float to = raw + share * width;
+    const float high = low[k] + width;
+    return to < low[k] ? low[k] : (to > high ? high : to);
+  }
+
   /// x [padded(size)] of the features `raw` [inputs] (or of table index `index`), by all lanes; a
   /// lane writes its own columns.
   template <class Real, class Team>

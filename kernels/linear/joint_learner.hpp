@@ -18,6 +18,9 @@
 ///                                                numbers any more, or -1
 ///   policy(team, p, memory, seen, agent, out)    the evaluated policy: probabilities [actions], or
 ///                                                out[0] the real action
+///   preferences(team, p, memory, seen, agent, out)   optional: numbers [actions], the greater the
+///                                                better liked. Without it the logarithms of the
+///                                                policy's probabilities, where kGreedy is false
 ///   begin(team, p, memory)               optional: an evaluated episode begins; policies with a
 ///                                        memory are asked once a step and agent from then on
 /// all static, host and device but for fields and make, the functions with `team` templates over
@@ -34,14 +37,13 @@
 #include "kernels/core/arena.hpp"
 #include "kernels/core/env.hpp"
 #include "kernels/core/learner.hpp"
+#include "kernels/core/team.hpp"
 #include "kernels/linear/basis.hpp"
+#include "kernels/linear/constraint.hpp"
+#include "kernels/linear/joint_sizes.hpp"
+#include "kernels/linear/perturbation.hpp"
 
 namespace cumarl {
-
-/// Most agents of a joint learner.
-inline constexpr int kMaxJointAgents = 16;
-/// Most actions of an agent of a joint learner.
-inline constexpr int kMaxJointActions = 128;
 
 /// What a joint learner chooses.
 enum class Acts : uint8_t {
@@ -80,6 +82,8 @@ struct JointChoice {
 struct JointEnv {
   int agents = 0;
   bool has_real = false;
+  bool has_costs = false;
+  bool endless = false;  ///< there are no episodes
   std::vector<int> actions;
   std::vector<Bounds> action_range;           ///< where it has real actions
   std::vector<std::vector<Bounds>> features;  ///< ranges of every agent's features
@@ -115,10 +119,14 @@ struct JointStep {
 struct JointConfig {
   Choice precision{0};
   Basis::Config features;
+  Constraint::Config constraint;
+  Perturbation::Config perturb;
 
   void fields(FieldVisitor& v) {
     v.choice("precision", precision, {"float32", "float64"}, "of weights and arithmetic");
     features.fields(v);
+    constraint.fields(v);
+    perturb.fields(v);
   }
 };
 
@@ -132,6 +140,10 @@ struct JointParams {
   bool float64, real, greedy;
   double gamma;
   uint64_t raw_at, x_at, learner_at, bytes;  ///< where things are in a run's memory
+  uint64_t moved_at;   ///< attacked features, float [agents][raw_pitch], where they are attacked
+  uint64_t ledger_at;  ///< Constraint::Ledger, where costs are limited
+  Constraint constraint;
+  Perturbation perturb;
   int32_t actions[kMaxJointAgents];
   Basis basis[kMaxJointAgents];
   Basis global;
@@ -141,6 +153,9 @@ struct JointParams {
 /// The first bytes of a joint learner's memory.
 struct JointHead {
   int32_t diverged;  ///< the agent whose weights are no numbers any more, or -1
+  /// 1 + the place of what is seen now, where observations are attacked: an attack depends on the
+  /// weights of its moment, so that what is seen has to be kept between launches. 0: nothing yet.
+  int32_t shown;
 };
 
 /// Any registered joint learner, for a team of lanes. Compiled once an instruction set and once for
@@ -160,6 +175,17 @@ struct AnyJointOf {
   CUMARL_HD static void begin(const Team& team, const JointParams& p, std::byte* memory);
   CUMARL_HD static void policy(const Team& team, const JointParams& p, std::byte* memory, int which,
                                int agent, double* out);
+  /// How well an agent likes its actions [actions]: values, or logarithms of probabilities. Pre: the
+  /// learner has_preferences.
+  CUMARL_HD static void preferences(const Team& team, const JointParams& p, std::byte* memory,
+                                    int which, int agent, double* out);
 };
+
+/// Whether a learner states how it likes each of its numbered actions.
+template <class L>
+constexpr bool has_preferences() {
+  return requires { &L::template preferences<SerialTeam>; }
+  || !L::kGreedy;
+}
 
 }  // namespace cumarl::inline CUMARL_VARIANT

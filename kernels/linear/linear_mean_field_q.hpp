@@ -124,6 +124,15 @@ struct LinearMeanFieldQ {
     team.sync();
   }
 
+  /// The values of an agent's actions against the others' last mean action.
+  template <class Team>
+  CUMARL_HD static void preferences(const Team& team, const Params& p, std::byte* memory,
+                                    const Seen<Real>& seen, int agent, double* out) {
+    const Real* const q = values(team, p, memory, seen.agent(agent), agent);
+    for (int a = 0; a < p.most; ++a) out[a] = static_cast<double>(q[a]);
+    team.sync();
+  }
+
  private:
   CUMARL_HD static size_t entries(const Params& p) {
     return Values::entries(p) * static_cast<size_t>(p.most);

@@ -103,6 +103,15 @@ struct LinearVdn {
     team.sync();
   }
 
+  /// The utilities of an agent's actions.
+  template <class Team>
+  CUMARL_HD static void preferences(const Team& team, const Params& p, std::byte* memory,
+                                    const Seen<Real>& seen, int agent, double* out) {
+    const Real* const q = values(team, p, memory, seen, agent);
+    for (int a = 0; a < p.actions[agent]; ++a) out[a] = static_cast<double>(q[a]);
+    team.sync();
+  }
+
  private:
   CUMARL_HD static Real* own_row(const Params& p, std::byte* memory, int agent, int action) {
     return Values::row(p, reinterpret_cast<Real*>(memory), agent, action);

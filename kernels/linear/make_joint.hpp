@@ -35,6 +35,7 @@ inline JointParams make_joint(const JointChoice& choice, const JointEnv& env, Ar
     }
     p.real = spec.real;
     p.greedy = L::kGreedy || spec.real;
+    int most_features = 0;
     for (int i = 0; i < env.agents; ++i) {
       const auto at = static_cast<size_t>(i);
       if (!spec.real && env.actions[at] > kMaxJointActions) {
@@ -51,6 +52,7 @@ inline JointParams make_joint(const JointChoice& choice, const JointEnv& env, Ar
       spec.size[i] = p.basis[i].size;
       p.pitch = std::max(p.pitch, padded(p.basis[i].size));
       p.raw_pitch = std::max(p.raw_pitch, padded(p.basis[i].inputs));
+      most_features = std::max(most_features, p.basis[i].inputs);
     }
     p.global = Basis::make({}, env.global, 0, arena);
     p.global_pitch = padded(p.global.size);
@@ -71,9 +73,20 @@ inline JointParams make_joint(const JointChoice& choice, const JointEnv& env, Ar
     p.raw_at = up(sizeof(JointHead));
     p.x_at =
         p.raw_at + up(static_cast<size_t>(p.agents * p.raw_pitch + p.raw_global) * sizeof(float));
-    p.learner_at =
+    p.moved_at =
         p.x_at + up(2 * static_cast<size_t>(p.agents * p.pitch + p.global_pitch) * sizeof(Real));
-    p.bytes = p.learner_at + up(L::bytes(made));
+    p.perturb = Perturbation::make(config.perturb, config.features.kind.value == Basis::kOneHot,
+                                   most_features, !spec.real && has_preferences<L>());
+    for (int i = 0; i < env.agents; ++i) {
+      p.perturb.low[i] = spec.low[i];
+      p.perturb.high[i] = spec.high[i];
+    }
+    const bool attacked = p.perturb.observation == Perturbation::kSign;
+    p.learner_at = p.moved_at +
+                   (attacked ? up(static_cast<size_t>(p.agents * p.raw_pitch) * sizeof(float)) : 0);
+    p.ledger_at = p.learner_at + up(L::bytes(made));
+    p.constraint = Constraint::make(config.constraint, env.agents, env.has_costs, env.endless);
+    p.bytes = p.ledger_at + (p.constraint.on ? up(sizeof(Constraint::Ledger)) : 0);
   };
   dispatch_joint<float>(choice.kind, [&]<class L>() { make.template operator()<L>(0.0F); });
   dispatch_joint<double>(choice.kind, [&]<class L>() { make.template operator()<L>(0.0); });

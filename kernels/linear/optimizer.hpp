@@ -75,11 +75,19 @@ struct Optimizer {
   CUMARL_HD Real step(const Team& team, Real alpha, Real* w, const Real* g, Real* moment,
                       size_t stride, const Powers& k, int n) const {
     const Real square = dot(team, g, g, n);
+    move(team, alpha, square, w, g, moment, stride, k, n);
+    return square;
+  }
+
+  /// The same with the squared norm of a gradient of which these n weights are a part.
+  template <class Team>
+  CUMARL_HD void move(const Team& team, Real alpha, Real square, Real* w, const Real* g,
+                      Real* moment, size_t stride, const Powers& k, int n) const {
     const Real norm = std::sqrt(square);
     const Real scale = max_norm > 0 && norm > max_norm ? max_norm / norm : Real(1);
     if (kind == kSgd) {
       add_scaled(team, w, -alpha * scale, g, n);
-      return square;
+      return;
     }
     if (kind == kRmsprop) {
       const auto keep = static_cast<Real>(decay);
@@ -90,7 +98,7 @@ struct Optimizer {
         moment[j] = second;
         w[j] -= alpha * slope / (std::sqrt(second) + epsilon);
       });
-      return square;
+      return;
     }
     const auto b1 = static_cast<Real>(beta1);
     const auto b2 = static_cast<Real>(beta2);
@@ -107,7 +115,6 @@ struct Optimizer {
       square_moment[j] = second;
       w[j] -= alpha * (first * c1) / (std::sqrt(second * c2) + epsilon);
     });
-    return square;
   }
 };
 

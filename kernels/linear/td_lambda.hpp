@@ -157,6 +157,16 @@ struct TdLambda {
     pure_strategy(best, p.actions[agent], out);
   }
 
+  /// The values of an agent's actions. Leaves the row that learn() goes by as it is.
+  template <class Team>
+  CUMARL_HD static void preferences(const Team& team, const Params& p, std::byte* memory,
+                                    const Seen<Real>& seen, int agent, double* out) {
+    for (int a = 0; a < p.actions[agent]; ++a) {
+      out[a] = static_cast<double>(
+          dot(team, Values::row(p, weights(memory), agent, a), seen.agent(agent), p.pitch));
+    }
+  }
+
  private:
   CUMARL_HD static size_t rows(const Params& p) {
     return static_cast<size_t>(p.agents) * static_cast<size_t>(p.row_pitch);

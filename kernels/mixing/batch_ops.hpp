@@ -15,6 +15,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "kernels/core/rng.hpp"
 #include "kernels/linear/vector_ops.hpp"
@@ -42,50 +43,111 @@ struct Start {
 };
 
 #if !defined(__CUDACC__)
-/// Rows, of 16 columns each, that one lane holds in registers. Found by measuring: with 512-bit
-/// registers 16 rows ran at 55e9 multiply-adds a second in float32, 8 rows of 32 columns at 39e9.
+/// Vectors as wide as the processor's registers, and the block of a result that one lane holds in
+/// them: kRows rows of kVectors vectors; where only kFew rows are left, of kMany vectors, so that
+/// enough sums are under way to hide how long one addition takes.
+/// Sizes were found by measuring (docs/performance.md, "Mixing"). The 16 columns of Wide, where they
+/// are more than a register, are taken apart in memory by g++ 12, which costs a factor of 7.
 template <class Real>
-struct Block {
+struct Registers {
 #if defined(__AVX512F__)
-  static constexpr int kRows = sizeof(Real) == 4 ? 16 : 8;
+  static constexpr int kBytes = 64, kRows = 16, kVectors = 1, kFew = 3, kMany = 4;
 #elif defined(__AVX__)
-  static constexpr int kRows = sizeof(Real) == 4 ? 4 : 2;
+  static constexpr int kBytes = 32, kRows = 6, kVectors = 2, kFew = 2, kMany = 4;
 #else
-  static constexpr int kRows = sizeof(Real) == 4 ? 2 : 1;
+  static constexpr int kBytes = 16, kRows = 6, kVectors = 2, kFew = 2, kMany = 4;
 #endif
+  static constexpr int kLanes = kBytes / static_cast<int>(sizeof(Real));
+  typedef Real Vector  // NOLINT(modernize-use-using): attributes of a dependent type
+      __attribute__((vector_size(kBytes), may_alias));
 };
 
-template <int kRows, class Real>
-CUMARL_INLINE void block(const Factor<Real>& a, const Real* b, int b_pitch, int depth,
-                         const Start<Real>& start, Real* out, int out_pitch) {
-  using Wide = vector_ops::Wide<Real>;
-  Wide sum[kRows];
-  for (int r = 0; r < kRows; ++r) {
-    sum[r] = start.data == nullptr
-                 ? Wide{}
-                 : *reinterpret_cast<const Wide*>(start.data + at(r, start.pitch));
+/// The tree over 16 columns (vector_ops.hpp).
+template <class Real>
+CUMARL_INLINE Real tree(const typename Registers<Real>::Vector* part) {
+  if constexpr (Registers<Real>::kLanes == kColumns) {
+    return vector_ops::tree<Real>(part[0]);
+  } else {
+    constexpr int kLanes = Registers<Real>::kLanes;
+    Real level[kColumns];
+    for (int k = 0; k < kColumns; ++k) level[k] = part[k / kLanes][k % kLanes];
+    for (int m = kColumns / 2; m > 0; m /= 2) {
+      for (int k = 0; k < m; ++k) level[k] = level[2 * k] + level[2 * k + 1];
+    }
+    return level[0];
   }
-  const Real* left = a.data;
-  for (int k = 0; k < depth; ++k, left += a.step, b += b_pitch) {
-    const Wide right = *reinterpret_cast<const Wide*>(b);
-    for (int r = 0; r < kRows; ++r) sum[r] += left[at(r, a.row)] * right;
-  }
-  for (int r = 0; r < kRows; ++r) *reinterpret_cast<Wide*>(out + at(r, out_pitch)) = sum[r];
 }
 
-/// `rows` rows of 16 columns, in blocks of kRows and, for the rest, of halves of it.
-template <int kRows, class Real>
-CUMARL_INLINE void panel(Factor<Real> a, int rows, const Real* b, int b_pitch, int depth,
-                         Start<Real> start, Real* out, int out_pitch) {
-  int m = 0;
-  for (; m + kRows <= rows; m += kRows) {
-    block<kRows>(a, b, b_pitch, depth, start, out, out_pitch);
-    a.data += at(kRows, a.row);
-    out += at(kRows, out_pitch);
-    if (start.data != nullptr) start.data += at(kRows, start.pitch);
+/// kRows rows of kVectors vectors of columns.
+template <int kRows, int kVectors, class Real>
+CUMARL_INLINE void block(const Factor<Real>& a, const Real* b, int b_pitch, int depth,
+                         const Start<Real>& start, Real* out, int out_pitch) {
+  using Vector = typename Registers<Real>::Vector;
+  constexpr int kLanes = Registers<Real>::kLanes;
+  Vector sum[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      sum[r][v] =
+          start.data == nullptr
+              ? Vector{}
+              : *reinterpret_cast<const Vector*>(start.data + at(r, start.pitch) + v * kLanes);
+    }
   }
-  if constexpr (kRows > 1) {
-    if (m < rows) panel<kRows / 2>(a, rows - m, b, b_pitch, depth, start, out, out_pitch);
+  // a pointer for every four rows: with one for all, their offsets do not fit the registers
+  constexpr int kQuads = (kRows + 3) / 4;
+  const Real* left[kQuads];
+  for (int i = 0; i < kQuads; ++i) left[i] = a.data + at(4 * i, a.row);
+  for (int k = 0; k < depth; ++k, b += b_pitch) {
+    Vector right[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      right[v] = *reinterpret_cast<const Vector*>(b + v * kLanes);
+    }
+    for (int r = 0; r < kRows; ++r) {
+      const Real factor = left[r / 4][at(r % 4, a.row)];
+      for (int v = 0; v < kVectors; ++v) sum[r][v] += factor * right[v];
+    }
+    for (int i = 0; i < kQuads; ++i) left[i] += a.step;
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      *reinterpret_cast<Vector*>(out + at(r, out_pitch) + v * kLanes) = sum[r][v];
+    }
+  }
+}
+
+/// kRows rows of all columns.
+template <int kRows, class Real>
+void band(const Factor<Real>& a, const Real* b, int b_pitch, int columns, int depth,
+          const Start<Real>& start, Real* out, int out_pitch) {
+  using In = Registers<Real>;
+  int n = 0;
+  const auto run = [&]<int kVectors>() {
+    for (; n + kVectors * In::kLanes <= columns; n += kVectors * In::kLanes) {
+      const Start<Real> from{start.data == nullptr ? nullptr : start.data + n, start.pitch};
+      block<kRows, kVectors>(a, b + n, b_pitch, depth, from, out + n, out_pitch);
+    }
+  };
+  if constexpr (kRows <= In::kFew) run.template operator()<In::kMany>();
+  run.template operator()<In::kVectors>();
+}
+
+/// Rows in bands of nearly equal height, of up to kRows rows.
+template <int kRows, class Real>
+void bands(Factor<Real> a, int rows, const Real* b, int b_pitch, int columns, int depth,
+           Start<Real> start, Real* out, int out_pitch) {
+  const int count = (rows + kRows - 1) / kRows;
+  for (int k = count; k > 0; --k) {
+    const int height = (rows + k - 1) / k;
+    const auto run = [&]<int... kLess>(std::integer_sequence<int, kLess...>) {
+      (void)((height == kLess + 1 &&
+              (band<kLess + 1>(a, b, b_pitch, columns, depth, start, out, out_pitch), true)) ||
+             ...);
+    };
+    run(std::make_integer_sequence<int, kRows>{});
+    rows -= height;
+    a.data += at(height, a.row);
+    out += at(height, out_pitch);
+    if (start.data != nullptr) start.data += at(height, start.pitch);
   }
 }
 #endif
@@ -97,12 +159,7 @@ CUMARL_HD void product(const Team& team, Factor<Real> a, int rows, int depth, co
                        int b_pitch, int columns, Start<Real> start, Real* out, int out_pitch) {
 #if !defined(__CUDACC__)
   if constexpr (Team::size() == 1) {
-    for (int n = 0; n < columns; n += kColumns) {
-      panel<Block<Real>::kRows>(
-          a, rows, b + n, b_pitch, depth,
-          Start<Real>{start.data == nullptr ? nullptr : start.data + n, start.pitch}, out + n,
-          out_pitch);
-    }
+    bands<Registers<Real>::kRows>(a, rows, b, b_pitch, columns, depth, start, out, out_pitch);
     return;
   }
 #endif

@@ -2,8 +2,13 @@
 /// QMIX: the joint value is monotonic in every utility.
 #pragma once
 
+#include <bit>
+#include <cmath>
 #include <cstdint>
+#include <limits>
+#include <type_traits>
 
+#include "kernels/mixing/elu.hpp"
 #include "kernels/mixing/value_decomposition.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -140,15 +145,21 @@ struct MonotonicMixer {
       const Real* const last = k.last + batch_ops::at(r, k.pitch);
       const Real* const q = in.q + batch_ops::at(r, kColumns);
       Real* const pre = k.pre + batch_ops::at(r, s.units);
+#if !defined(__CUDACC__)
+      if constexpr (Team::size() == 1) {
+        total[r] = mix(s, q, weights, last, t, v, pre) + v[s.units];
+        continue;
+      }
+#endif
       copy_vector(team, pre, t + s.b_at, s.units);
       for (int i = 0; i < s.agents; ++i) {
         const Real scale = q[i];
         const Real* const row = weights + i * s.units;
-        each_column(team, s.units, [&](int e) { pre[e] += scale * magnitude(row[e]); });
+        each_column(team, s.units, [&](int e) { pre[e] += scale * std::fabs(row[e]); });
       }
-      activate(team, s, pre);
+      for_columns(team, s.units, [&](int e) { pre[e] = activate(s.act, pre[e]); });
       const Real sum = sum_columns<Real>(
-          team, s.units, [&](int e) { return pre[e] * magnitude(last[e]) + t[s.v_at + e] * v[e]; });
+          team, s.units, [&](int e) { return pre[e] * std::fabs(last[e]) + t[s.v_at + e] * v[e]; });
       if (team.rank() == 0) total[r] = sum + v[s.units];
     }
     team.sync();
@@ -172,23 +183,27 @@ struct MonotonicMixer {
       Real* const dpre = k.dpre + batch_ops::at(r, s.units);
       const Real* const q = in.q + batch_ops::at(r, kColumns);
       const Real error = slope[r];
-      const bool elu = s.act == kElu;
+#if !defined(__CUDACC__)
+      if constexpr (Team::size() == 1) {
+        mix_gradient(s, error, q, t, v, h, weights, last, dt, dpre, dweights, dlast,
+                     dq + batch_ops::at(r, kColumns), dv);
+        dv[s.units] += error;
+        continue;
+      }
+#endif
       each_column(team, s.units, [&](int e) {
-        const Real below = elu ? h[e] + Real(1) : Real(0);
-        const Real bend = h[e] > Real(0) ? Real(1) : below;
-        const Real d = error * magnitude(last[e]) * bend;
+        const Real d = error * std::fabs(last[e]) * bend(s.act, h[e]);
         const Real hidden = t[s.v_at + e];
-        const Real through = error * v[e];
         dpre[e] = d;
         dt[s.b_at + e] = d;
         dlast[e] = with_sign(error * h[e], last[e]);
-        dt[s.v_at + e] = hidden > Real(0) ? through : Real(0);
+        dt[s.v_at + e] = hidden > Real(0) ? error * v[e] : Real(0);
         dv[e] += error * hidden;
       });
       for (int i = 0; i < s.agents; ++i) {
         const Real* const row = weights + i * s.units;
         const Real slope_q =
-            sum_columns<Real>(team, s.units, [&](int e) { return magnitude(row[e]) * dpre[e]; });
+            sum_columns<Real>(team, s.units, [&](int e) { return std::fabs(row[e]) * dpre[e]; });
         if (team.rank() == 0) {
           dq[batch_ops::at(r, kColumns) + static_cast<size_t>(i)] = slope_q;
         }
@@ -216,6 +231,24 @@ struct MonotonicMixer {
     add_weight_gradient(team, in.state, s.state_pitch, in.rows, s.state, k.dt, s.t, s.t, g);
   }
 
+  /// Where the parameters of w's second layer begin.
+  CUMARL_HD static size_t final_at(const Shape& s) {
+    return s.deep_at + batch_ops::at(s.width + 1, s.mixing);
+  }
+  /// x with the sign of y; 0 where y is 0.
+  CUMARL_HD static CUMARL_INLINE Real with_sign(Real x, Real y) {
+    return y > Real(0) ? x : (y < Real(0) ? -x : Real(0));
+  }
+  CUMARL_HD static CUMARL_INLINE Real activate(Activation act, Real x) {
+    if (act == kRelu) return x > Real(0) ? x : Real(0);
+    return elu(x);
+  }
+  /// The slope of the activation, from its value.
+  CUMARL_HD static CUMARL_INLINE Real bend(Activation act, Real h) {
+    const Real below = act == kElu ? h + Real(1) : Real(0);
+    return h > Real(0) ? Real(1) : below;
+  }
+
  private:
   /// Where things are in working memory; with one layer W and w are in t.
   struct Work {
@@ -238,26 +271,83 @@ struct MonotonicMixer {
     k.pitch = s.deep ? s.mixing + s.units : s.t;
     return k;
   }
-  CUMARL_HD static size_t final_at(const Shape& s) {
-    return s.deep_at + batch_ops::at(s.width + 1, s.mixing);
+#if !defined(__CUDACC__)
+  using In = batch_ops::Registers<Real>;
+  using Vector = typename In::Vector;
+  static constexpr int kVectors = kColumns / In::kLanes;  ///< of 16 columns
+
+  static CUMARL_INLINE Vector load(const Real* x) { return *reinterpret_cast<const Vector*>(x); }
+  static CUMARL_INLINE void store(Real* x, Vector v) { *reinterpret_cast<Vector*>(x) = v; }
+  static CUMARL_INLINE Vector magnitude(Vector x) {
+    using Bits = std::conditional_t<sizeof(Real) == 4, int32_t, int64_t>;
+    typedef Bits Mask  // NOLINT(modernize-use-using): attributes of a dependent type
+        __attribute__((vector_size(In::kBytes)));
+    return std::bit_cast<Vector>(std::bit_cast<Mask>(x) & std::numeric_limits<Bits>::max());
   }
-  CUMARL_HD static CUMARL_INLINE Real magnitude(Real x) { return x < Real(0) ? -x : x; }
-  /// x with the sign of y; 0 where y is 0.
-  CUMARL_HD static CUMARL_INLINE Real with_sign(Real x, Real y) {
-    return y > Real(0) ? x : (y < Real(0) ? -x : Real(0));
+
+  /// `forward` of a row by one lane, without v_0; keeps h in `pre`.
+  static Real mix(const Shape& s, const Real* q, const Real* weights, const Real* last,
+                  const Real* t, const Real* v, Real* pre) {
+    const Vector none{};
+    for (int e = 0; e < s.units; e += kColumns) {
+      Vector sum[kVectors];
+      for (int j = 0; j < kVectors; ++j) sum[j] = load(t + s.b_at + e + j * In::kLanes);
+      const Real* row = weights + e;
+      for (int i = 0; i < s.agents; ++i, row += s.units) {
+        for (int j = 0; j < kVectors; ++j) sum[j] += q[i] * magnitude(load(row + j * In::kLanes));
+      }
+      for (int j = 0; j < kVectors; ++j) {
+        store(pre + e + j * In::kLanes, s.act == kRelu ? (sum[j] > none ? sum[j] : none) : sum[j]);
+      }
+    }
+    if (s.act == kElu) elu_columns(pre, s.units);
+    Vector part[kVectors] = {};
+    for (int e = 0; e < s.units; e += kColumns) {
+      for (int j = 0; j < kVectors; ++j) {
+        const int at = e + j * In::kLanes;
+        part[j] +=
+            load(pre + at) * magnitude(load(last + at)) + load(t + s.v_at + at) * load(v + at);
+      }
+    }
+    return batch_ops::tree<Real>(part);
   }
-  template <class Team>
-  CUMARL_HD static void activate(const Team& team, const Shape& s, Real* pre) {
-    if (s.act == kElu) {
-      for_columns(team, s.units, [&](int e) {
-        if (pre[e] < Real(0)) {
-          pre[e] = static_cast<Real>(portable_exp(static_cast<double>(pre[e])) - 1.0);
+
+  /// `backward` of a row by one lane, up to the gradients of what the second layers made.
+  static void mix_gradient(const Shape& s, Real error, const Real* q, const Real* t, const Real* v,
+                           const Real* h, const Real* weights, const Real* last, Real* dt,
+                           Real* dpre, Real* dweights, Real* dlast, Real* dq, Real* dv) {
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC ivdep
+#endif
+    for (int e = 0; e < s.units; ++e) {
+      const Real d = error * std::fabs(last[e]) * bend(s.act, h[e]);
+      const Real hidden = t[s.v_at + e];
+      const Real through = error * v[e];
+      dpre[e] = d;
+      dt[s.b_at + e] = d;
+      dlast[e] = with_sign(error * h[e], last[e]);
+      dt[s.v_at + e] = hidden > Real(0) ? through : Real(0);
+      dv[e] += error * hidden;
+    }
+    for (int i = 0; i < s.agents; ++i) {
+      const Real* const row = weights + i * s.units;
+      Real* const drow = dweights + i * s.units;
+      Vector part[kVectors] = {};
+      for (int e = 0; e < s.units; e += kColumns) {
+        for (int j = 0; j < kVectors; ++j) {
+          const int at = e + j * In::kLanes;
+          const Vector made = load(row + at);
+          const Vector d = load(dpre + at);
+          part[j] += magnitude(made) * d;
+          const Vector slope = q[i] * d;
+          const Vector none{};
+          store(drow + at, made > none ? slope : (made < none ? -slope : none));
         }
-      });
-    } else {
-      for_columns(team, s.units, [&](int e) { pre[e] = pre[e] > Real(0) ? pre[e] : Real(0); });
+      }
+      dq[i] = batch_ops::tree<Real>(part);
     }
   }
+#endif
 };
 
 template <class Real>

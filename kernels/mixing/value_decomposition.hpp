@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/batched/settings.hpp"
 #include "kernels/linear/joint_learner.hpp"
 #include "kernels/linear/optimizer.hpp"
 #include "kernels/mixing/mixer.hpp"
@@ -35,9 +36,10 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// Source: the mixer's; van Hasselt, Guez, Silver, "Deep Reinforcement Learning with Double
 /// Q-learning", AAAI 2016; the error of an episode: Kapturowski et al., "Recurrent Experience
 /// Replay in Distributed Reinforcement Learning", ICLR 2019. Deviation: sampling with replacement;
-/// one environment a run.
-template <class Real, template <class> class Mixer>
+/// one environment a run; with lanes many, see kernels/batched/.
+template <class RealT, template <class> class Mixer>
 struct ValueDecomposition {
+  using Real = RealT;
   using Mix = Mixer<Real>;
   using Agents = Utilities<Real>;
   using Memory = Replay<Real>;
@@ -46,7 +48,7 @@ struct ValueDecomposition {
   static constexpr bool kGreedy = true;
   static constexpr int kSteps = 32;           ///< of a chunk
   static constexpr int kPlaces = 2 * kSteps;  ///< with what follows them
-  static constexpr int kMaxBatch = 1024;
+  static constexpr int kMaxBatch = 1024;      ///< with one lane
   static constexpr bool kConstrains = requires { &Mix::template constrain<SerialTeam>; };
   static constexpr bool kIndependent = requires { Mix::kIndependent; };
   enum Reward : int32_t { kSum, kMean, kOwn };
@@ -72,6 +74,7 @@ struct ValueDecomposition {
     double target_rate = 0.0;
     bool double_q = true;
     Choice reward{kIndependent ? kOwn : kSum};
+    BatchedSettings batched;
 
     Config() {
       exploration.schedule.value = Exploration::kLinear;
@@ -87,11 +90,11 @@ struct ValueDecomposition {
     c.utility.fields(v);
     c.mixer.fields(v);
     c.optimizer.fields(v);
-    v("batch", c.batch, Bounds{1, kMaxBatch}, "episodes", "learned from in an update");
+    v("batch", c.batch, Bounds{1, 1e6}, "episodes", "learned from in an update");
     v("every", c.every, Bounds{1, 1e6}, "episodes", "kept between two updates");
     v.choice("replay.kind", c.replay_kind, {"uniform", "prioritised"},
              "kept episodes are drawn alike, or by their last error");
-    v("replay.slots", c.slots, Bounds{1, 1e6}, "episodes", "that are kept, the newest ones");
+    v("replay.slots", c.slots, Bounds{1, 1e9}, "episodes", "that are kept, the newest ones");
     v("replay.steps", c.steps, Bounds{1, 1e5}, "joint step",
       "of a kept episode at most, longer ones are kept in pieces; 1: single transitions");
     v("replay.exponent", c.exponent, Bounds{0, 1}, "",
@@ -113,6 +116,7 @@ struct ValueDecomposition {
       v.choice("reward", c.reward, {"sum", "mean"},
                "of the agents' rewards, which all of them learn");
     }
+    if constexpr (!kIndependent) c.batched.fields(v);
     c.JointConfig::fields(v);
   }
 
@@ -155,7 +159,11 @@ struct ValueDecomposition {
     if (p.exploration.kind != Exploration::kEpsilonGreedy) {
       throw ParameterError("exploration.kind", "must be \"epsilon_greedy\" for this learner");
     }
-    if (static_cast<double>(c.slots + 1) * (c.steps + 1) > 1e9) {
+    if (c.batch > kMaxBatch) {
+      throw ParameterError("batch", "must be at most " + std::to_string(kMaxBatch) +
+                                        " with one lane; many lanes take up to 1e6");
+    }
+    if ((static_cast<double>(c.slots) + 1) * (c.steps + 1) > 1e9) {
       throw ParameterError("replay.slots", "times replay.steps must stay below 1e9");
     }
     if (c.batch > c.slots) {

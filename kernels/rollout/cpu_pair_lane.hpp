@@ -123,7 +123,7 @@ class PairLane : public Lane<RepeatedGame<Stage>, QLearning<Fixed28, Shape<2, Ac
     return Base::commit(steps);
   }
 
-  bool store() {
+  SlotPhase store() {
     this->env_.history = static_cast<uint32_t>(here_);
     return Base::store();
   }

@@ -31,9 +31,7 @@ template <class LaneT>
 void advance_worker(const Rollout& r, std::atomic<uint32_t>& next, int most) {
   LaneT lanes[CpuRolloutPolicy::kLanes];
   int active = 0;
-  const auto leave = [&](LaneT& lane) {
-    if (lane.store()) r.finished[lane.slot()] = 1;
-  };
+  const auto leave = [&](LaneT& lane) { r.phase[lane.slot()] = lane.store(); };
   const auto take = [&](LaneT& lane) {
     while (!r.interrupt->load(std::memory_order_relaxed)) {
       const uint32_t i = next++;

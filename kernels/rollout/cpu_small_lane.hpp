@@ -261,7 +261,7 @@ class SmallGroup {
     to.t = t_;
     to.last_change = last_change_[l];
     to.status = status;
-    if (status != RunStatus::running) r_.finished[slot] = 1;
+    r_.phase[slot] = phase_of(status);
   }
 
   /// The words below which agent i explores at steps first .. first+count of one period; as

@@ -44,7 +44,7 @@ CUMARL_HD CUMARL_INLINE Rollout alone(const Rollout& r, uint32_t slot, std::byte
   one.states += slot * r.layout.state_bytes;
   one.memory = memory;
   one.slots += slot;
-  one.finished += slot;
+  one.phase += slot;
   return one;
 }
 

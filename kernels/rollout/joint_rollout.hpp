@@ -9,6 +9,7 @@
 
 #include "kernels/core/launch.hpp"
 #include "kernels/linear/joint_learner.hpp"
+#include "kernels/rollout/joint_perturbation.hpp"
 #include "kernels/rollout/rollout.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -46,10 +47,20 @@ constexpr bool plays_jointly() {
   return Env::kMaxAgents <= kMaxJointAgents;
 }
 
-/// Shows a state to the learner, in place `which`.
+/// Whether an environment states what a joint step costs its agents:
+///   costs(p, before, actions, after, out)
+/// from the states before and after it and the actions as numbers, double [agents]: the position on
+/// the grid or what Env::action_value makes of it. Writes float [agents].
+template <class Env>
+concept HasCosts = requires(const typename Env::Params& p, const typename Env::State& s,
+                            const double* actions, float* out) {
+  Env::costs(p, s, actions, s, out);
+};
+
+/// Shows a state to the learner, in place `which`; as it is perturbed at `moment`, if one is given.
 template <class Env, class Team>
 CUMARL_HD void show(const Team& team, const JointCell<Env>& cell, const typename Env::State& s,
-                    std::byte* memory, int which) {
+                    std::byte* memory, int which, const Moment* moment = nullptr) {
   const JointParams& p = cell.learner;
   auto* const raw = reinterpret_cast<float*>(memory + p.raw_at);
   uint32_t index[kMaxJointAgents] = {};
@@ -70,7 +81,16 @@ CUMARL_HD void show(const Team& team, const JointCell<Env>& cell, const typename
     }
   }
   team.sync();
+  const bool blurred = moment != nullptr && p.perturb.blurs(*moment);
+  const bool attacked = blurred && p.perturb.attacks(*moment);
+  if (blurred && !attacked) {
+    for (int i = team.rank(); i < p.agents; i += Team::size()) {
+      p.perturb.add_noise(*moment, i, p.basis[i], raw + i * p.raw_pitch);
+    }
+    team.sync();
+  }
   AnyJointOf<Team>::see(team, p, memory, index, which);
+  if (attacked) attack_observations(team, p, memory, which);
 }
 
 /// Takes a joint action.
@@ -85,13 +105,25 @@ CUMARL_HD Episode take(const JointCell<Env>& cell, typename Env::State& s,
   return Env::step(cell.env, s, numbered, rewards, rng);
 }
 
+/// The actions as numbers, [agents].
+template <class Env>
+CUMARL_HD void action_numbers(const JointCell<Env>& cell, const JointAction& actions, double* out) {
+  for (int i = 0; i < cell.learner.agents; ++i) {
+    out[i] = cell.learner.real ? actions.value[i] : actions.action[i];
+    if constexpr (requires { Env::action_value(cell.env, i, 0); }) {
+      if (!cell.learner.real) out[i] = Env::action_value(cell.env, i, actions.action[i]);
+    }
+  }
+}
+
 /// The evaluated policies of a run's agents, from the start of an episode on; the counterpart of
 /// Policy. Policies that remember forget when `play` ends an episode.
 template <class Env>
 class JointPolicy {
  public:
-  CUMARL_HD JointPolicy(const JointCell<Env>& cell, std::byte* memory, RunKey key)
-      : cell_(cell), memory_(memory), key_(key) {
+  /// `place`: where the learner may be shown states, see show().
+  CUMARL_HD JointPolicy(const JointCell<Env>& cell, std::byte* memory, RunKey key, int place = 0)
+      : cell_(cell), memory_(memory), key_(key), place_(place) {
     begin();
   }
 
@@ -103,29 +135,26 @@ class JointPolicy {
     for (int i = 0; i < cell_.learner.agents; ++i) actions[i] = chosen.action[i];
   }
   /// See Policy::play.
-  CUMARL_HD Episode play(const typename Env::Params& p, typename Env::State& s, double* values,
+  CUMARL_HD Episode play(const typename Env::Params&, typename Env::State& s, double* values,
                          float* rewards, uint64_t t) const {
     const JointAction chosen = choose(s, t);
-    for (int i = 0; i < cell_.learner.agents; ++i) {
-      values[i] = cell_.learner.real ? chosen.value[i] : chosen.action[i];
-      if constexpr (requires { Env::action_value(p, i, 0); }) {
-        if (!cell_.learner.real) values[i] = Env::action_value(p, i, chosen.action[i]);
-      }
-    }
+    action_numbers<Env>(cell_, chosen, values);
     Rng chance = evaluation_chance(key_, t);
     const Episode episode = take<Env>(cell_, s, chosen, rewards, chance);
     if (episode != Episode::goes_on) begin();
     return episode;
   }
-  /// The probabilities of an agent's actions in a state, [actions], at the start of an episode. Pre:
-  /// they are numbered.
+  /// The probabilities of an agent's actions in a state, [actions], at the start of an episode and
+  /// without any perturbation. Pre: they are numbered.
   CUMARL_HD void distribution(const typename Env::Params&, const typename Env::State& s, int agent,
                               double* out) const {
     begin();
-    show<Env>(SerialTeam{}, cell_, s, memory_, 0);
-    AnyJointOf<SerialTeam>::policy(SerialTeam{}, cell_.learner, memory_, 0, agent, out);
+    show<Env>(SerialTeam{}, cell_, s, memory_, place_);
+    AnyJointOf<SerialTeam>::policy(SerialTeam{}, cell_.learner, memory_, place_, agent, out);
   }
-  CUMARL_HD bool deterministic() const { return cell_.learner.greedy; }
+  CUMARL_HD bool deterministic() const {
+    return cell_.learner.greedy && !cell_.learner.perturb.unsettles();
+  }
   CUMARL_HD double discount(int) const { return cell_.learner.gamma; }
   CUMARL_HD const Evaluation& evaluation() const { return cell_.evaluation; }
   CUMARL_HD RunKey key() const { return key_; }
@@ -133,19 +162,31 @@ class JointPolicy {
   CUMARL_HD uint64_t points_every() const { return 0; }
   CUMARL_HD std::byte* scratch() const { return memory_ + cell_.scratch_at; }
   CUMARL_HD const double* point(uint32_t) const { return nullptr; }
+  /// Mean entropy of the agents' policies over what has been played, as a share of the greatest one
+  /// there is. Pre: actions are numbered and drawn.
+  CUMARL_HD double entropy() const { return judged_ > 0 ? entropy_ / judged_ : 0; }
 
  private:
+  CUMARL_HD void note_entropy(const double* probabilities, int actions) const {
+    double sum = 0;
+    for (int a = 0; a < actions; ++a) {
+      if (probabilities[a] > 0) sum -= probabilities[a] * portable_log(probabilities[a]);
+    }
+    entropy_ += actions > 1 ? sum / portable_log(static_cast<double>(actions)) : 0.0;
+    judged_ += 1;
+  }
   CUMARL_HD void begin() const {
     AnyJointOf<SerialTeam>::begin(SerialTeam{}, cell_.learner, memory_);
   }
   CUMARL_HD JointAction choose(const typename Env::State& s, uint64_t t) const {
     const JointParams& p = cell_.learner;
-    show<Env>(SerialTeam{}, cell_, s, memory_, 0);
+    const Moment moment{key_, t, true};
+    show<Env>(SerialTeam{}, cell_, s, memory_, place_, &moment);
     Rng rng(key_, t, Stream::evaluate);
     JointAction chosen{};
     double out[kMaxJointActions] = {};
     for (int i = 0; i < p.agents; ++i) {
-      AnyJointOf<SerialTeam>::policy(SerialTeam{}, p, memory_, 0, i, out);
+      AnyJointOf<SerialTeam>::policy(SerialTeam{}, p, memory_, place_, i, out);
       if (p.real) {
         chosen.value[i] = out[0];
         continue;
@@ -154,6 +195,7 @@ class JointPolicy {
         chosen.action[i] = top_of(out, p.actions[i]);
         continue;
       }
+      note_entropy(out, p.actions[i]);
       double left = unit_double(rng.word());
       int a = 0;
       for (; a + 1 < p.actions[i]; ++a) {
@@ -162,12 +204,17 @@ class JointPolicy {
       }
       chosen.action[i] = a;
     }
+    if (p.perturb.replaces(moment)) {
+      replace_actions(SerialTeam{}, p, memory_, place_, moment, chosen);
+    }
     return chosen;
   }
 
   const JointCell<Env>& cell_;
   std::byte* memory_;
   RunKey key_;
+  int place_;
+  mutable double entropy_ = 0, judged_ = 0;
 };
 
 /// Whether a run can be evaluated on its way: it consists of episodes that evaluate_episodes plays.
@@ -199,7 +246,11 @@ class JointLane {
     end_ = t_ + r.budget < t_ ? ~uint64_t{0} : t_ + r.budget;
     if (end_ > cell_->stop.max_steps) end_ = cell_->stop.max_steps;
     at_ = 0;
-    show<Env>(team_, *cell_, env_, memory_, at_);
+    if (cell_->learner.perturb.attacks(now()) && head().shown > 0) {
+      at_ = head().shown - 1;
+    } else {
+      look(at_);
+    }
   }
 
   /// Whether there is a step to take.
@@ -212,24 +263,24 @@ class JointLane {
     JointAction actions{};
     AnyJointOf<Team>::act(team_, p, memory_, at_, words, t_, actions);
     float reward[kMaxJointAgents] = {};
-    Rng rng(key_, t_, Stream::dynamics);
-    const Episode episode = take<Env>(*cell_, env_, actions, reward, rng);
-    show<Env>(team_, *cell_, env_, memory_, 1 - at_);
-    AnyJointOf<Team>::learn(team_, p, memory_, at_, {&actions, reward, episode, t_, key_});
+    const Episode episode = play(actions, reward);
+    const uint64_t t = t_;
     ++t_;
+    look(1 - at_);
+    AnyJointOf<Team>::learn(team_, p, memory_, at_, {&actions, reward, episode, t, key_});
     at_ = 1 - at_;
     if (episode != Episode::goes_on) {
       Rng fresh(key_, t_, Stream::reset);
       Env::reset(cell_->env, env_, fresh);
-      show<Env>(team_, *cell_, env_, memory_, at_);
+      look(at_);
     }
     if constexpr (has_learning_curve<Env>()) {
       if (cell_->probe_every > 0 && t_ % cell_->probe_every == 0) probe();
     }
   }
 
-  /// Saves the run; true if it has ended.
-  CUMARL_HD bool store() {
+  /// Saves the run.
+  CUMARL_HD SlotPhase store() {
     RunStatus status = RunStatus::running;
     const int diverged = head().diverged;
     if (diverged >= 0) {
@@ -238,11 +289,63 @@ class JointLane {
       status = RunStatus::out_of_steps;
     }
     const uint64_t agent = diverged >= 0 ? static_cast<uint64_t>(diverged) : 0;
-    team_.once([&] { *saved_ = StateT{env_, t_, agent, status}; });
-    return status != RunStatus::running;
+    const bool attacked = cell_->learner.perturb.attacks(now());
+    team_.once([&] {
+      *saved_ = StateT{env_, t_, agent, status};
+      if (attacked) reinterpret_cast<JointHead*>(memory_)->shown = at_ + 1;
+    });
+    return phase_of(status);
   }
 
  private:
+  CUMARL_HD Moment now() const { return {key_, t_, false}; }
+
+  /// Shows the present state in a place, as it is perturbed at step t_.
+  CUMARL_HD void look(int place) {
+    const Moment moment = now();
+    show<Env>(team_, *cell_, env_, memory_, place, &moment);
+  }
+
+  /// Plays the joint action that was chosen for step t_; writes the rewards that are learnt from.
+  CUMARL_HD Episode play(const JointAction& chosen, float* reward) {
+    const JointParams& p = cell_->learner;
+    const Moment moment = now();
+    JointAction played = chosen;
+    if (p.perturb.replaces(moment)) {
+      replace_actions(team_, p, memory_, at_, moment, played);
+    }
+    Rng rng(key_, t_, Stream::dynamics);
+    if constexpr (HasCosts<Env>) {
+      if (p.constraint.on) return play_charged(played, reward, rng);
+    }
+    const Episode episode = take<Env>(*cell_, env_, played, reward, rng);
+    misread(reward);
+    return episode;
+  }
+
+  /// The same where costs are limited.
+  CUMARL_HD Episode play_charged(const JointAction& played, float* reward, Rng& rng) {
+    const JointParams& p = cell_->learner;
+    const typename Env::State before = env_;
+    double numbers[kMaxJointAgents] = {};
+    float cost[kMaxJointAgents] = {};
+    action_numbers<Env>(*cell_, played, numbers);
+    const Episode episode = take<Env>(*cell_, env_, played, reward, rng);
+    misread(reward);
+    Env::costs(cell_->env, before, numbers, env_, cost);
+    p.constraint.charge(team_, p.agents, cost, episode, ledger(), reward);
+    return episode;
+  }
+
+  CUMARL_HD void misread(float* reward) const {
+    const JointParams& p = cell_->learner;
+    if (p.perturb.reward == Perturbation::kPaid) return;
+    for (int i = 0; i < p.agents; ++i) reward[i] = p.perturb.misread(now(), i, reward[i]);
+  }
+
+  CUMARL_HD Constraint::Ledger& ledger() const {
+    return *reinterpret_cast<Constraint::Ledger*>(memory_ + cell_->learner.ledger_at);
+  }
   CUMARL_HD const JointHead& head() const { return *reinterpret_cast<const JointHead*>(memory_); }
 
   /// Evaluates the policies of this moment.
@@ -251,7 +354,7 @@ class JointLane {
     if (point >= cell_->evaluation.points || head().diverged >= 0) return;
     team_.sync();
     team_.once([&] {
-      const JointPolicy<Env> policy(*cell_, memory_, key_);
+      const JointPolicy<Env> policy(*cell_, memory_, key_, 1 - at_);
       double total[Env::kMaxAgents] = {};
       play_episodes<Env>(cell_->env, policy, total);
       double sum = 0;
@@ -260,7 +363,6 @@ class JointLane {
           sum / cell_->evaluation.episodes;
     });
     team_.sync();
-    show<Env>(team_, *cell_, env_, memory_, at_);
   }
 
   /// The exploration words of this step: numbers t * agents + i of the run's.
@@ -303,21 +405,68 @@ CUMARL_HD void start_joint_run(const Team& team, const Rollout& r, uint32_t slot
   }
   team.sync();
   AnyJointOf<Team>::init(team, cell.learner, memory, key);
+  if (cell.learner.constraint.on) {
+    auto& ledger = *reinterpret_cast<Constraint::Ledger*>(memory + cell.learner.ledger_at);
+    cell.learner.constraint.open(team, cell.learner.agents, ledger);
+  }
   RunState<Env> state{};
   Rng rng(key, 0, Stream::reset);
   Env::reset(cell.env, state.env, rng);
   team.once([&] {
     *reinterpret_cast<RunState<Env>*>(r.states + slot * r.layout.state_bytes) = state;
-    r.finished[slot] = 0;
+    r.phase[slot] = SlotPhase::started;
   });
 }
 
-/// Reports everything about a finished run.
+/// Evaluation of limited costs: what an agent's costs come to on average when the evaluated policies
+/// play `evaluation.episodes` episodes, or in an endless environment `evaluation.steps` joint steps
+/// from the state `last`; and the multipliers at the end of the run.
+template <class Env, class Sink>
+CUMARL_HD void evaluate_costs(const JointCell<Env>& cell, const typename Env::State& last,
+                              const JointPolicy<Env>& policy, std::byte* memory, Sink& sink) {
+  const JointParams& p = cell.learner;
+  constexpr uint64_t kFirstPlay = uint64_t{8} << 32;  // draws apart from those of other measures
+  constexpr uint64_t kFirstReset = uint64_t{16} << 32;
+  const uint64_t steps = policy.evaluation().steps;
+  const uint64_t episodes = policy.evaluation().episodes;
+  double total[kMaxJointAgents] = {};
+  typename Env::State s = last;
+  uint64_t ends = 0;
+  bool begins = !p.constraint.per_step;
+  for (uint64_t t = 0; p.constraint.per_step ? t < steps : ends < episodes; ++t) {
+    if (begins) {
+      Rng fresh(policy.key(), kFirstReset + ends, Stream::evaluate);
+      Env::reset(cell.env, s, fresh);
+    }
+    const typename Env::State before = s;
+    double numbers[kMaxJointAgents] = {};
+    float reward[kMaxJointAgents] = {};
+    float cost[kMaxJointAgents] = {};
+    begins = policy.play(cell.env, s, numbers, reward, kFirstPlay + t) != Episode::goes_on;
+    Env::costs(cell.env, before, numbers, s, cost);
+    for (int i = 0; i < p.agents; ++i) total[i] += static_cast<double>(cost[i]);
+    if (begins) ++ends;
+  }
+  const auto& ledger = *reinterpret_cast<const Constraint::Ledger*>(memory + p.ledger_at);
+  const auto count = static_cast<double>(p.constraint.per_step ? steps : episodes);
+  for (int i = 0; i < p.agents; ++i) {
+    sink.metric(p.constraint.per_step ? "cost_per_step" : "episode_cost", total[i] / count, i);
+  }
+  for (int i = 0; i < p.agents; ++i) sink.metric("multiplier", ledger.multiplier[i], i);
+}
+
+/// All measures of a finished run.
 template <class Env, class Sink>
 CUMARL_HD void evaluate_joint_run(const JointCell<Env>& cell, const typename Env::State& last,
-                                  const JointPolicy<Env>& policy, const RunFacts& facts,
-                                  const std::byte* memory, Sink& sink) {
+                                  const JointPolicy<Env>& policy, std::byte* memory,
+                                  const RunFacts& facts, Sink& sink) {
   evaluate_run<Env>(cell.env, last, policy, facts, sink);
+  if (!cell.learner.greedy && !cell.learner.real) {
+    sink.metric("policy_entropy", policy.entropy());
+  }
+  if constexpr (HasCosts<Env>) {
+    if (cell.learner.constraint.on) evaluate_costs<Env>(cell, last, policy, memory, sink);
+  }
   if (cell.probe_every == 0) return;
   const auto* const points = reinterpret_cast<const double*>(memory + cell.probe_at);
   for (uint32_t k = 0; k < cell.evaluation.points; ++k) {
@@ -345,8 +494,8 @@ CUMARL_HD void finish_joint_run(const Rollout& r, uint32_t slot) {
   write_head(state, digest(memory + p.learner_at, p.bytes - p.learner_at, state.t), out);
   OutcomeWriter sink(out + kOutcomeHead);
   const JointPolicy<Env> policy(cell, memory, {r.seed, place.run});
-  evaluate_joint_run<Env>(cell, state.env, policy, RunFacts{state.t, state.last_change, false},
-                          memory, sink);
+  evaluate_joint_run<Env>(cell, state.env, policy, memory,
+                          RunFacts{state.t, state.last_change, false}, sink);
 }
 
 /// Advances one run by up to r.budget steps.
@@ -355,7 +504,8 @@ CUMARL_HD void advance_joint_run(const Team& team, const Rollout& r, uint32_t sl
   JointLane<Env, Team> lane;
   lane.load(team, r, slot);
   while (lane.goes_on()) lane.step();
-  if (lane.store()) team.once([&] { r.finished[slot] = 1; });
+  const SlotPhase phase = lane.store();
+  team.once([&] { r.phase[slot] = phase; });
 }
 
 template <class Env>
@@ -376,7 +526,7 @@ void cpu_advance_joint(const CpuBackend& backend, const Rollout& r) {
       for (; steps < kChunk && lane.goes_on(); ++steps) lane.step();
       r.progress->fetch_add(static_cast<uint64_t>(steps), std::memory_order_relaxed);
     }
-    if (lane.store()) r.finished[r.live[i]] = 1;
+    r.phase[r.live[i]] = lane.store();
   });
 }
 

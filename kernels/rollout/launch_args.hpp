@@ -30,6 +30,10 @@ struct Evaluation {
 /// `diverged`: weights are no numbers any more; the run stopped there.
 enum class RunStatus : uint32_t { running = 0, converged = 1, out_of_steps = 2, diverged = 3 };
 
+/// Where the run in a slot stands between launches. A run that was started and has not advanced yet
+/// needs no checkpoint.
+enum class SlotPhase : uint32_t { started = 0, advanced = 1, ended = 2 };
+
 /// One place for a run in device memory.
 struct Slot {
   uint64_t run;   ///< global run id
@@ -56,7 +60,7 @@ struct Rollout {
   RunLayout layout;
   uint64_t seed;
   uint64_t budget;                     ///< joint steps each run may advance in this launch
-  uint32_t* finished;                  ///< [slots] set to 1 when the run has ended
+  SlotPhase* phase;                    ///< [slots]
   std::atomic<uint64_t>* progress;     ///< joint steps done; CPU only
   const std::atomic<bool>* interrupt;  ///< leave soon when true; CPU only
 };

@@ -62,6 +62,11 @@ constexpr auto shapes_of() {
 template <class Env, class L>
 class Policy;
 
+/// The phase of a slot whose run has taken steps.
+CUMARL_HD constexpr SlotPhase phase_of(RunStatus status) {
+  return status == RunStatus::running ? SlotPhase::advanced : SlotPhase::ended;
+}
+
 /// The loop state of a run between launches.
 template <class Env>
 struct RunState {
@@ -172,6 +177,9 @@ class Lane {
       }
     }
     for (int i = 0; i < n; ++i) {
+      if constexpr (requires { Env::absent(cell_->env, env_, i); }) {
+        if (Env::absent(cell_->env, env_, i)) continue;
+      }
       const typename L::Cursor before = cursor_[i];
       L::learn(team_, cell_->learner[i], table(i), cursor_[i], next[i],
                Transition{action, reward, i, n, episode, now, key_, strategies});
@@ -197,8 +205,8 @@ class Lane {
     return room() == 0;
   }
 
-  /// Saves the run; true if it has ended.
-  CUMARL_HD bool store() {
+  /// Saves the run.
+  CUMARL_HD SlotPhase store() {
     RunStatus status = RunStatus::running;
     if (watches() && t_ - last_change_ >= cell_->stop.stable_periods) {
       status = RunStatus::converged;
@@ -206,7 +214,7 @@ class Lane {
       status = RunStatus::out_of_steps;
     }
     team_.once([&] { *saved_ = StateT{env_, t_, last_change_, status}; });
-    return status != RunStatus::running;
+    return phase_of(status);
   }
 
  protected:
@@ -325,7 +333,7 @@ CUMARL_HD void start_run(const Team& team, const Rollout& r, uint32_t slot) {
   Env::reset(cell.env, state.env, rng);
   team.once([&] {
     *reinterpret_cast<RunState<Env>*>(r.states + slot * r.layout.state_bytes) = state;
-    r.finished[slot] = 0;
+    r.phase[slot] = SlotPhase::started;
   });
 }
 
@@ -517,7 +525,8 @@ CUMARL_HD void advance_run(const Team& team, const Rollout& r, uint32_t slot) {
     for (int k = 0; k < steps; ++k) lane.step(k);
     lane.commit(steps);
   }
-  if (lane.store()) team.once([&] { r.finished[slot] = 1; });
+  const SlotPhase phase = lane.store();
+  team.once([&] { r.phase[slot] = phase; });
 }
 
 }  // namespace cumarl::inline CUMARL_VARIANT

@@ -1,0 +1,20 @@
+# Writes OUTPUT, a header with a digest of every file whose change may change a result. Run at build
+# time: cmake -DSOURCE=... -DOUTPUT=... -P rules_digest.cmake
+file(GLOB_RECURSE files LIST_DIRECTORIES false RELATIVE ${SOURCE}
+     ${SOURCE}/envs/* ${SOURCE}/kernels/* ${SOURCE}/host/src/*adapters.hpp)
+list(SORT files)
+set(all "")
+foreach(file IN LISTS files)
+  file(SHA256 ${SOURCE}/${file} digest)
+  string(APPEND all "${file} ${digest}\n")
+endforeach()
+string(SHA256 digest "${all}")
+string(SUBSTRING ${digest} 0 16 digest)
+set(text "#pragma once\n/// Of envs/ and kernels/: equal where results are.\n#define CUMARL_RULES_DIGEST \"${digest}\"\n")
+set(old "")
+if(EXISTS ${OUTPUT})
+  file(READ ${OUTPUT} old)
+endif()
+if(NOT text STREQUAL old)
+  file(WRITE ${OUTPUT} "${text}")
+endif()

@@ -1,0 +1,385 @@
+/// \file
+/// Price competition with logit demand and a firm that enters and leaves at random.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "envs/bertrand_logit.hpp"
+
+namespace cumarl::inline CUMARL_VARIANT {
+
+/// The market of bertrand_logit, whose last firm, the outsider, comes and goes by chance: out, it
+/// is in the market of the next period with probability `entry`; in, it is out of the next with
+/// probability `exit`. Out, it sells and earns nothing, its action is ignored, and it does not
+/// learn (`absent`). Everybody sees last period's prices, of which "out" is one more for the
+/// outsider. In the period in which it enters it answers a history in which it was out.
+///
+/// All prices lie on the grids of the market with all firms in. Initial values of kind "expected"
+/// are means over rivals' actions among which every rival, as in the replication package, has one
+/// more: being out. A run starts at random prices, the outsider in with the probability that it is
+/// in the long run, entry / (entry + exit).
+///
+/// Source: Calvano, Calzolari, Denicolo, Pastorello, AER 110(10), 2020, section on a variable
+/// market structure, and the program "entryexit" of its replication package (openICPSR 119462).
+/// Deviations. (1) In the package being out is an entry of the outsider's table: it is never
+/// explored, and left out when a best action is sought anew, but it is updated while the firm is
+/// out, and becomes its best action where it rises above the others; an outsider that is in then
+/// leaves by choice, and its bootstrap values rest on it. Here there is no such entry. (2) The
+/// package's profit gain of periods with two firms (.583 and .566 in table A7) follows the table
+/// of the outsider too, so it is of those sessions and periods of their cycles in which that entry
+/// is the best one. Here the outsider is held out of the market, and held in it, and the others
+/// follow their policies to a cycle each. So those figures cannot be compared.
+struct BertrandLogitEntry {
+  static constexpr EnvFacts kFacts{
+      "bertrand_logit_entry",
+      "Price competition with logit demand; one firm enters and leaves at random",
+      "Calvano, Calzolari, Denicolo, Pastorello, AER 2020, variable market structure",
+      Family::market,
+      "position on the firm's price grid, 0 the lowest price; ignored of a firm that is out",
+      "all firms' prices of last period; the last firm's, or that it was out",
+      "prices = 4"};
+  static constexpr int kMaxAgents = BertrandStage::kMaxPlayers;
+  static constexpr bool kSharedObservation = true;
+  static constexpr InitKind kCustomInit = InitKind::expected;
+  static constexpr uint64_t kMaxHistories = uint64_t{1} << 24;
+
+  struct Config {
+    int firms = 3;
+    int prices = 15;
+    std::vector<double> quality{2.0};
+    std::vector<double> cost{1.0};
+    double outside_quality = 0.0;
+    double mu = 0.25;
+    std::vector<double> xi{0.1};
+    double entry = 0.001;
+    double exit = 0.001;
+  };
+  static void fields(FieldVisitor& v, Config& c) {
+    v("firms", c.firms, Bounds{3, kMaxAgents}, "",
+      "number of firms, the last of which enters and leaves");
+    v("prices", c.prices, Bounds{2, 128}, "", "prices on each firm's grid");
+    v("quality", c.quality, Bounds{-100, 100}, "", "a_i: one value, or one a firm");
+    v("cost", c.cost, Bounds{0, 100}, "price", "c_i, marginal cost: one value, or one a firm");
+    v("outside_quality", c.outside_quality, Bounds{-100, 100}, "", "a_0 of the outside good");
+    v("mu", c.mu, Bounds{0.001, 100}, "price", "horizontal differentiation");
+    v("xi", c.xi, Bounds{-1, 100}, "",
+      "the grid runs from pN - xi (pM - pN) to pM + xi (pM - pN), pN and pM those of all firms; "
+      "two "
+      "values [low, high] set the ends apart, and a negative low means the lowest price is c (1 + "
+      "low)");
+    v("entry", c.entry, Bounds{0, 1}, "",
+      "probability that the last firm, out, enters in a period");
+    v("exit", c.exit, Bounds{0, 1}, "", "probability that the last firm, in, is out of the next");
+  }
+
+  struct Params {
+    BertrandStage::Params market;  ///< with all firms
+    uint32_t histories;
+    double entry;
+    double exit;
+    double start_in;  ///< probability that a run starts with the outsider in
+    /// Of the market without the outsider, in Nash equilibrium and at greatest joint profit.
+    double nash_profit[kMaxAgents];
+    double monopoly_profit[kMaxAgents];
+  };
+
+  /// Last period's actions, firm 0 the highest digit; the outsider's digit has one value more.
+  struct State {
+    uint32_t history;
+  };
+
+  /// Throws ParameterError for lists of the wrong length, markets without a price range, and an
+  /// outsider that neither enters nor leaves.
+  static Params make(const Config& c, Arena& arena) {
+    if (!(c.entry + c.exit > 0)) throw ParameterError("entry", "entry and exit are both 0");
+    BertrandStage::Config all;
+    all.firms = c.firms;
+    all.prices = c.prices;
+    all.quality = c.quality;
+    all.cost = c.cost;
+    all.outside_quality = c.outside_quality;
+    all.mu = c.mu;
+    all.xi = c.xi;
+    Params p{};
+    p.market = BertrandStage::make(all, arena);
+    uint64_t histories = static_cast<uint64_t>(c.prices) + 1;
+    for (int i = 0; i + 1 < c.firms; ++i) histories *= static_cast<uint64_t>(c.prices);
+    if (histories > kMaxHistories) {
+      throw ParameterError("prices", "the firms would have to tell more than 2^24 histories apart");
+    }
+    p.histories = static_cast<uint32_t>(histories);
+    p.entry = c.entry;
+    p.exit = c.exit;
+    p.start_in = c.entry / (c.entry + c.exit);
+
+    BertrandStage::Config inside = all;
+    inside.firms = c.firms - 1;
+    const auto without_last = [&](std::vector<double>& values) {
+      if (values.size() > 1) values.pop_back();
+    };
+    without_last(inside.quality);
+    without_last(inside.cost);
+    HostArena scratch;
+    const auto market = BertrandStage::make(inside, scratch);
+    for (int i = 0; i < inside.firms; ++i) {
+      p.nash_profit[i] = market.nash_profit[i];
+      p.monopoly_profit[i] = market.monopoly_profit[i];
+    }
+    return p;
+  }
+
+  CUMARL_HD static int agents(const Params& p) { return p.market.firms; }
+  CUMARL_HD static int actions(const Params& p, int) { return p.market.prices; }
+  CUMARL_HD static uint32_t observations(const Params& p, int) { return p.histories; }
+  CUMARL_HD static uint32_t observe_index(const Params&, const State& s, int) { return s.history; }
+  CUMARL_HD static int features(const Params& p, int) { return p.market.firms; }
+  /// Last period's actions, `prices` for an outsider that was out.
+  CUMARL_HD static void observe(const Params& p, const State& s, int, float* out) {
+    int last[kMaxAgents] = {};
+    digits(p, s.history, last);
+    for (int i = 0; i < kMaxAgents && i < p.market.firms; ++i) out[i] = static_cast<float>(last[i]);
+  }
+  static Bounds feature_range(const Params& p, int, int) {
+    return {0.0, static_cast<double>(p.market.prices)};
+  }
+
+  /// Whether the agent had no part in the period that led to `s`; it then learns nothing from it.
+  CUMARL_HD static bool absent(const Params& p, const State& s, int agent) {
+    return agent == p.market.firms - 1 && out(p, s);
+  }
+
+  /// A random word a firm, and one for whether the outsider is in.
+  CUMARL_HD static void reset(const Params& p, State& s, Rng& rng) {
+    const auto prices = static_cast<uint32_t>(p.market.prices);
+    int first[kMaxAgents] = {};
+    for (int i = 0; i < kMaxAgents && i < p.market.firms; ++i) {
+      first[i] = static_cast<int>(rng.below(prices));
+      const bool outside = i == p.market.firms - 1 && !(unit_double(rng.word()) < p.start_in);
+      if (outside) first[i] = p.market.prices;
+    }
+    s.history = number(p, first);
+  }
+
+  /// One period; one random word. Shapes: actions int [agents], rewards float [agents], in arrays
+  /// of kMaxAgents.
+  CUMARL_HD static Episode step(const Params& p, State& s, const int* actions, float* rewards,
+                                Rng& rng) {
+    const double draw = unit_double(rng.word());
+    double profit[kMaxAgents] = {};
+    advance(p, s, actions, out(p, s) ? draw < p.entry : !(draw < p.exit), profit);
+    for (int i = 0; i < kMaxAgents && i < p.market.firms; ++i) {
+      rewards[i] = static_cast<float>(profit[i]);
+    }
+    return Episode::goes_on;
+  }
+
+  /// Profit is monotone in the rivals' prices, and being out is a price without sales.
+  static Bounds reward_bounds(const Params& p) {
+    Bounds bounds{0.0, 0.0};
+    const int n = p.market.firms;
+    for (int i = 0; i < n; ++i) {
+      for (int own = 0; own < p.market.prices; ++own) {
+        for (const int rivals : {0, p.market.prices - 1}) {
+          int chosen[kMaxAgents] = {};
+          for (int j = 0; j < n; ++j) chosen[j] = rivals;
+          chosen[i] = own;
+          if (rivals > 0 && i + 1 < n) chosen[n - 1] = p.market.prices;
+          double profit[kMaxAgents] = {};
+          profits(p, chosen, profit);
+          bounds = {std::fmin(bounds.min, profit[i]), std::fmax(bounds.max, profit[i])};
+        }
+      }
+    }
+    return bounds;
+  }
+
+  /// Shows the state as "last", everybody's last action, `prices` for an outsider that was out.
+  /// Throws ParameterError for others than there are.
+  static void state_fields(StateVisitor& v, const Params& p, State& s) {
+    const int n = p.market.firms;
+    int last[kMaxAgents] = {};
+    digits(p, s.history, last);
+    int64_t shown[kMaxAgents] = {};
+    for (int i = 0; i < n; ++i) shown[i] = last[i];
+    v("last", shown, n);
+    for (int i = 0; i < n; ++i) {
+      const int64_t highest = i + 1 < n ? p.market.prices - 1 : p.market.prices;
+      if (shown[i] < 0 || shown[i] > highest) {
+        throw ParameterError("last", "of firm " + std::to_string(i) + " must be from 0 to " +
+                                         std::to_string(highest));
+      }
+      last[i] = static_cast<int>(shown[i]);
+    }
+    s.history = number(p, last);
+  }
+
+  /// Q0(a) = mean profit of a over the rivals' actions, being out among them, / (1 - gamma):
+  /// [actions]. Throws ParameterError for other kinds, gamma of 1, and more than 10^8 joint
+  /// actions.
+  static std::vector<double> initial_values(const Params& host, const AgentSpec& spec,
+                                            double gamma) {
+    if (static_cast<InitKind>(spec.init.kind.value) != InitKind::expected) {
+      throw ParameterError("init.kind", "must be expected, constant, uniform or trained");
+    }
+    if (!(gamma < 1.0)) {
+      throw ParameterError("init.kind", "values of an endless game need gamma < 1");
+    }
+    const int n = host.market.firms;
+    double rivals = 1;
+    for (int i = 0; i + 1 < n; ++i) rivals *= host.market.prices + 1;
+    if (rivals * host.market.prices > 1e8) {
+      throw ParameterError("init.kind", "too many joint actions to average over (10^8)");
+    }
+    std::vector<double> q(static_cast<size_t>(host.market.prices), 0.0);
+    for (int own = 0; own < host.market.prices; ++own) {
+      int chosen[kMaxAgents] = {};
+      chosen[spec.agent] = own;
+      double sum = 0;
+      for (bool more = true; more;) {
+        double profit[kMaxAgents] = {};
+        profits(host, chosen, profit);
+        sum += profit[spec.agent];
+        more = false;
+        for (int i = n - 1; i >= 0 && !more; --i) {  // the next combination
+          if (i == spec.agent) continue;
+          more = chosen[i] < host.market.prices;
+          chosen[i] = more ? chosen[i] + 1 : 0;
+        }
+      }
+      q[static_cast<size_t>(own)] = sum / rivals / (1.0 - gamma);
+    }
+    return q;
+  }
+
+  /// From the run's last state on the outsider is held out of the market, and then, again from the
+  /// last state, in it, while everybody in the market follows the greedy policies to their limit
+  /// cycle (Brent's algorithm; `evaluation.steps` periods of policies that are not deterministic).
+  /// Of each of the two cycles are reported the profit gain (pi - piN) / (piM - piN) of the firms
+  /// that are in, by the benchmarks of their number, their mean price and mean profit, and its
+  /// length: `profit_gain_out`, `profit_gain_in`, and so on.
+  template <class Policy, class Facts, class Sink>
+  CUMARL_HD static void evaluate(const Params& p, const State& last, const Policy& policy,
+                                 const Facts& facts, Sink& sink) {
+    const Cycle two = cycle(p, last, policy, false);
+    const Cycle all = cycle(p, last, policy, true);
+    sink.metric("profit_gain_out", two.gain);
+    sink.metric("profit_gain_in", all.gain);
+    sink.metric("mean_price_out", two.price);
+    sink.metric("mean_price_in", all.price);
+    sink.metric("mean_profit_out", two.profit);
+    sink.metric("mean_profit_in", all.profit);
+    sink.metric("time_to_convergence", static_cast<double>(facts.last_change));
+    if (!policy.deterministic()) return;
+    sink.share("cycle_length_out", two.length);
+    sink.share("cycle_length_in", all.length);
+  }
+
+ private:
+  struct Cycle {
+    double gain, price, profit;
+    uint32_t length;
+  };
+
+  CUMARL_HD static bool out(const Params& p, const State& s) {
+    const auto digit = static_cast<uint32_t>(p.market.prices);
+    return s.history % (digit + 1) == digit;
+  }
+  CUMARL_HD static uint32_t number(const Params& p, const int* actions) {
+    const auto prices = static_cast<uint32_t>(p.market.prices);
+    uint32_t history = 0;
+    for (int i = 0; i < kMaxAgents && i < p.market.firms; ++i) {
+      const uint32_t base = i == p.market.firms - 1 ? prices + 1 : prices;
+      history = history * base + static_cast<uint32_t>(actions[i]);
+    }
+    return history;
+  }
+  CUMARL_HD static void digits(const Params& p, uint32_t history, int* actions) {
+    const auto prices = static_cast<uint32_t>(p.market.prices);
+    for (int i = kMaxAgents - 1; i >= 0; --i) {
+      if (i >= p.market.firms) continue;
+      const uint32_t base = i == p.market.firms - 1 ? prices + 1 : prices;
+      actions[i] = static_cast<int>(history % base);
+      history /= base;
+    }
+  }
+
+  /// Profits where an action of `prices` is being out.
+  CUMARL_HD static void profits(const Params& p, const int* actions, double* profit) {
+    const int prices = p.market.prices;
+    double total = p.market.outside;
+    for (int i = 0; i < kMaxAgents && i < p.market.firms; ++i) {
+      if (actions[i] < prices) total += p.market.attraction[i * prices + actions[i]];
+    }
+    for (int i = 0; i < kMaxAgents && i < p.market.firms; ++i) {
+      profit[i] = 0;
+      if (actions[i] == prices) continue;
+      const int at = i * prices + actions[i];
+      profit[i] = (p.market.price[at] - p.market.cost[i]) * (p.market.attraction[at] / total);
+    }
+  }
+
+  /// A period with the outsider in or out.
+  CUMARL_HD static void advance(const Params& p, State& s, const int* actions, bool in,
+                                double* profit) {
+    int played[kMaxAgents] = {};
+    for (int i = 0; i < kMaxAgents && i < p.market.firms; ++i) {
+      played[i] = !in && i == p.market.firms - 1 ? p.market.prices : actions[i];
+    }
+    profits(p, played, profit);
+    s.history = number(p, played);
+  }
+
+  template <class Policy>
+  CUMARL_HD static Cycle cycle(const Params& p, State s, const Policy& policy, bool in) {
+    double profit[kMaxAgents] = {};
+    const auto follow = [&](State& at, uint64_t t) {
+      int chosen[kMaxAgents] = {};
+      policy.act(p, at, chosen, t);
+      advance(p, at, chosen, in, profit);
+    };
+    Cycle found{};
+    found.length = policy.evaluation().steps;
+    if (policy.deterministic()) {
+      found.length = 1;
+      uint32_t power = 1;
+      State hare = s;
+      follow(hare, 0);
+      while (s.history != hare.history) {
+        if (power == found.length) {
+          s = hare;
+          power *= 2;
+          found.length = 0;
+        }
+        follow(hare, 0);
+        ++found.length;
+      }
+    }
+    const int firms = in ? p.market.firms : p.market.firms - 1;
+    for (uint32_t t = 0; t < found.length; ++t) {
+      follow(s, t);
+      int charged[kMaxAgents] = {};
+      digits(p, s.history, charged);
+      for (int i = 0; i < kMaxAgents && i < firms; ++i) {
+        found.profit += profit[i];
+        found.price += p.market.price[i * p.market.prices + charged[i]];
+      }
+    }
+    const double periods = static_cast<double>(found.length) * firms;
+    found.profit /= periods;
+    found.price /= periods;
+    double nash = 0;
+    double monopoly = 0;
+    for (int i = 0; i < kMaxAgents && i < firms; ++i) {
+      nash += in ? p.market.nash_profit[i] : p.nash_profit[i];
+      monopoly += in ? p.market.monopoly_profit[i] : p.monopoly_profit[i];
+    }
+    found.gain = (found.profit * firms - nash) / (monopoly - nash);
+    return found;
+  }
+};
+
+}  // namespace cumarl::inline CUMARL_VARIANT
