@@ -1,10 +1,10 @@
 /// \file
-/// Time of the fused mixing kernel on a GPU: joint values, their slopes and the gradient of a batch of
-/// 65,536 samples, 8 agents, state 64, embed 32, hypernetworks of 64, by CUDA events.
+/// Time of the fused mixing kernel on a GPU: joint values, their slopes and the gradient of a batch
+/// of 65,536 samples, 8 agents, state 64, embed 32, hypernetworks of 64, by CUDA events.
 /// `bench/peers/mixing_peers.py --fused 65536 8` times the same in JAX.
 ///
-/// usage: mixing_gpu [ROWS]. Prints a line of JSON for strict float32 and for TF32: median and least
-/// of 50 times after 10 for warming up, and the loss, which both must agree on.
+/// usage: mixing_gpu [ROWS]. Prints a line of JSON for strict float32 and for TF32: median and
+/// least of 50 times after 10 for warming up, and the loss, which both must agree on.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -7,7 +7,8 @@
 #   test       every test program of BUILD_DIR with "cuda" or "gpu" in its name, CUMARL_REQUIRE_GPU=1
 #   parity     result hashes of every environment and learner: cpu against cuda, few and many runs
 #   sanitizer  memcheck, racecheck, initcheck and synccheck of compute-sanitizer, on small runs
-#   bench      every bench on the GPU: the headline ones with 5 repeats, the pairs with 2
+#   bench      every bench on the GPU: the headline ones with 5 repeats, the pairs with 2; the fused
+#              mixing kernel (mixing_gpu)
 #
 # Writes OUT/gpu-check.json (machine and every result; see bench/results/README.md) and OUT/logs.
 # It goes on after a failure. Exit status: 0 if nothing failed. What has not begun after
@@ -17,7 +18,7 @@ set -euo pipefail
 
 case ${1:-} in
   '' | -h | --help)
-    sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 2
     ;;
 esac
@@ -145,6 +146,14 @@ part_sanitizer() {
 
 part_bench() {
   local name repeats line log start ok
+  if [[ -x $build/mixing_gpu ]] && in_time bench mixing_gpu; then
+    log=$(log_of bench-mixing_gpu)
+    start=$(now_ms)
+    ok=true
+    timeout 90 "$build/mixing_gpu" >"$log" 2>&1 || ok=false
+    line=$(grep '^{' "$log" | tr '\n' ',' || true)
+    record bench mixing_gpu "$ok" $(($(now_ms) - start)) "${line:0:300}" "[${line%,}]"
+  fi
   while read -r name _; do
     in_time bench "$name" || continue
     repeats=5

@@ -128,7 +128,7 @@ ARRAYS = {
                       [4.0, 5.0, 6.0]]),
     "gain_curve": ("<f8", [[NAN]] * 3 + [[0.5], [0.75]]),
 }
-CSV = """\
+CSV = '''\
 run,learner.alpha,learner.name,env.quality,env.firms,env.noisy,converged,joint_steps,gain,joint,nash,\
 price_0,price_1,gain_0,price_2
 0,0.1,q_learning,"[1.0, 2.0]",2,true,1,1000000,0.1,5,1,1e-300,2,,
@@ -136,7 +136,7 @@ price_0,price_1,gain_0,price_2
 2,0.1,q_learning,"[1.0, 2.0]",2,true,0,7,,,,,,,
 3,0.25,"a, ""b""",[1.5],3,false,1,4,-2.5,,,1,2,0.5,3
 4,0.25,"a, ""b""",[1.5],3,false,1,5,1e+22,,,4,5,0.75,6
-"""
+'''
 
 
 def check_exports(work):

@@ -1,5 +1,5 @@
-/// Fused mixing on a GPU: strict products give the CPU's bits, tensor cores stay within the tolerance
-/// of TF32. Skipped without a device, failed without one when CUMARL_REQUIRE_GPU=1.
+/// Fused mixing on a GPU: strict products give the CPU's bits, tensor cores stay within the
+/// tolerance of TF32. Skipped without a device, failed without one when CUMARL_REQUIRE_GPU=1.
 #include <gtest/gtest.h>
 
 #include <cmath>

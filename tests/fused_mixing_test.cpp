@@ -1,6 +1,6 @@
-/// Fused mixing: against the mixer of qmix.hpp in float64 over random shapes, the same bits for every
-/// team, tile and order of chunks, rows without weight, and the error of TF32 products against its
-/// bound.
+/// Fused mixing: against the mixer of qmix.hpp in float64 over random shapes, the same bits for
+/// every team, tile and order of chunks, rows without weight, and the error of TF32 products
+/// against its bound.
 #include "kernels/mixing/fused_mixing.hpp"
 
 #include <gtest/gtest.h>
@@ -229,8 +229,8 @@ TEST(FusedMixing, AgreesWithTheMixerOver500Shapes) {
 }
 
 // By hand: one agent, embed 1, one layer, s = (1), q = 2, W = -3, w = 0.5, b = -1, value hidden 2
-// with v = 0.25, v_0 = 1: h = 2 * 3 - 1 = 5, Q = 5 * 0.5 + 2 * 0.25 + 1 = 4. With target 3.5, weight 2
-// and scale 3: error 0.5, loss 3 * 2 * 0.25 = 1.5, slope 2 * 3 * 2 * 0.5 = 6.
+// with v = 0.25, v_0 = 1: h = 2 * 3 - 1 = 5, Q = 5 * 0.5 + 2 * 0.25 + 1 = 4. With target 3.5,
+// weight 2 and scale 3: error 0.5, loss 3 * 2 * 0.25 = 1.5, slope 2 * 3 * 2 * 0.5 = 6.
 TEST(FusedMixing, LossAndGradientByHand) {
   Case<float> c({1, 1, 1, 1, 1, 0, 2, 1, false});
   using Mix = MonotonicMixer<float>;
@@ -320,8 +320,8 @@ void expect_same_bits() {
 TEST(FusedMixing, EveryTeamAndTileHasTheSameBits) { expect_same_bits<float>(); }
 TEST(FusedMixing, EveryTeamAndTileHasTheSameBitsInFloat64) { expect_same_bits<double>(); }
 
-// The fragments of tensor cores, a lane of the team for a warp, against plain sums: here the emulated
-// instruction adds its terms in their order.
+// The fragments of tensor cores, a lane of the team for a warp, against plain sums: here the
+// emulated instruction adds its terms in their order.
 TEST(FusedMixing, TensorProductsAreRoundedProducts) {
   for (const Setting& t : kSettings) {
     Case<float> c(t);
@@ -379,7 +379,8 @@ TEST(FusedMixing, GradientDoesNotDependOnTheGrid) {
       }
     }
     for (uint64_t lane = 0; lane < 7; ++lane) {
-      Fused::reduce(c.shape, c.rows, partials, losses, c.gradient.as<float>(), &c.loss, lane, 7);
+      Fused::reduce(c.shape, c.rows, partials, losses, c.gradient.as<float>(), &c.loss,
+                    lane * n / 7, (lane + 1) * n / 7);
     }
     EXPECT_TRUE(same_bits(results_of(c), want)) << teams;
   }

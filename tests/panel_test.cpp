@@ -55,6 +55,15 @@ TEST(Advice, OnRunsThatDoNotSettle) {
   EXPECT_TRUE(advice(p, 0).empty());
 }
 
+TEST(Advice, OnPoliciesThatHaveSettled) {
+  Progress p = study();
+  p.metrics = {{"episode_return", 100, 0.5, 0.01}, {kEntropyMetric, 100, 0.03, 0.001}};
+  EXPECT_TRUE(advice(p, 0).empty());
+  p.metrics[1].mean = 0.01;
+  ASSERT_EQ(advice(p, 0).size(), 1u);
+  EXPECT_NE(advice(p, 0)[0].find("entropy 0.01 of 1"), std::string::npos) << advice(p, 0)[0];
+}
+
 TEST(Advice, OnNoProgress) {
   EXPECT_TRUE(advice(study(), 10).empty());
   EXPECT_EQ(advice(study(), 11).size(), 1u);

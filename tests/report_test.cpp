@@ -90,7 +90,7 @@ TEST(Bins, FreedmanDiaconisByHand) {
 TEST(Bins, EdgesEqualValuesAndOutliers) {
   // 0.3 / 0.1 is below 3 in doubles: the value belongs to [0.3, 0.4) all the same.
   std::vector<double> tenths;
-  for (int k = 0; k < 1000; ++k) tenths.push_back(0.1 * (k / 100));
+  for (int k = 0; k < 1000; ++k) tenths.push_back((k / 100) / 10.0);
   const charts::Bins edges = charts::bin(tenths);
   EXPECT_NEAR(edges.width, 0.1, 1e-12);  // 2 (0.7 - 0.2) / 10
   EXPECT_EQ(edges.counts, (std::vector<uint64_t>{100, 100, 100, 100, 100, 100, 100, 100, 200}));
@@ -272,6 +272,19 @@ TEST(Page, TenThousandCellsAreSmallPictures) {
   EXPECT_EQ(data["axes"][0]["key"], "learner.alpha");
   EXPECT_EQ(data["measures"][0]["mean"].size(), 10'000U);
   EXPECT_NEAR(data["measures"][0]["mean"][101].get<double>(), std::sin(0.1) + 0.01, 1e-3);
+}
+
+TEST(Page, ManySmallMapsAreSmall) {
+  Result result;
+  for (int slice = 0; slice < 12; ++slice) {
+    for (CellResult& cell : grid(20).cells) {
+      cell.set.emplace_back("env.k", "\"" + std::to_string(slice) + "\"");
+      result.cells.push_back(std::move(cell));
+    }
+  }
+  const std::string page = html_report(result);
+  expect_clean(page);
+  EXPECT_LT(page.size(), 5'000'000U);  // 4,800 cells, 12 measures
 }
 
 TEST(Page, MoreCellsThanPixels) {

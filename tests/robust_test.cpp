@@ -315,7 +315,6 @@ TEST(Perturbation, MomentsDrawApart) {
 
 /// Two agents with five features and three actions, who stand still.
 struct Still {
-  static constexpr EnvFacts kFacts{"still", "", "", Family::matrix, "", ""};
   static constexpr int kMaxAgents = 2;
   struct Config {};
   struct Params {};
@@ -323,7 +322,7 @@ struct Still {
     float z[5];
   };
   static Params make(const Config&, Arena&) { return {}; }
-  static int agents(const Params&) { return 2; }
+  static int agents(const Params&) { return kMaxAgents; }
   static int actions(const Params&, int) { return 3; }
   static uint32_t observations(const Params&, int) { return 1; }
   static uint32_t observe_index(const Params&, const State&, int) { return 0; }

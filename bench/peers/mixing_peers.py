@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time of one training iteration of QMIX in other libraries, beside bench/mixing_iteration.cpp.
 
-usage: mixing_peers.py [--ours PROGRAM] [--threads N] [AGENTS...]
+usage: mixing_peers.py [--ours PROGRAM] [--threads N] [--fused ROWS] [AGENTS...]
 
 One iteration: a batch of 32 episodes x 50 steps out of a replay of 64, double-Q targets, QMIX (embed
 32, two-layer hypernetworks of 64, state 64), shared utilities of 64 hidden units over 32 features and
@@ -9,7 +9,8 @@ the agent's number, 8 actions, mean squared error, gradient clipped at norm 10, 
   jax    one jitted function on XLA's CPU backend, arguments donated
   torch  PyTorch on the CPU, eager, written as PyMARL writes it
 both on the cores that they find (or --threads); each without its start-up and compilation. Prints a
-line of JSON for each: median and least of 31 times, and the median of the processor time that all
+line of JSON for each (with --fused ROWS: of JAX alone, on the device that it finds, the mixing
+network of that many samples, forward and backward): median and least of 31 times, and the median of the processor time that all
 threads took, which says more where other programs run. What is not installed is left out.
 """
 import argparse
@@ -21,6 +22,7 @@ import time
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("--ours", help="the program mixing_iteration, to be run as well")
 parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+parser.add_argument("--fused", type=int, default=0, help="samples of the mixing network alone")
 parser.add_argument("agents", type=int, nargs="*", default=[2, 4, 8])
 arguments = parser.parse_args()
 cores = arguments.threads or len(os.sched_getaffinity(0))
@@ -158,11 +160,36 @@ def time_torch(agents):
     report("torch " + torch.__version__, agents, iteration)
 
 
+def time_fused(agents):
+    """Joint values, loss, and gradients in the utilities and in all parameters of the mixing network."""
+    import jax
+    import jax.numpy as jnp
+    w = {k: jnp.asarray(v) for k, v in parameters(agents).items() if not k.startswith("u")}
+    rng = np.random.default_rng(3)
+    state = jnp.asarray(rng.uniform(-1, 1, (arguments.fused, STATE)).astype(np.float32))
+    q = jnp.asarray(rng.uniform(-1, 1, (arguments.fused, agents)).astype(np.float32))
+    target = jnp.asarray(rng.uniform(-1, 1, arguments.fused).astype(np.float32))
+
+    def loss(w, q):
+        first = jax.nn.relu(state @ w["a1"] + w["a1b"]) @ w["a2"] + w["a2b"]
+        first = jnp.abs(first).reshape(-1, agents, EMBED)
+        last = jnp.abs(jax.nn.relu(state @ w["f1"] + w["f1b"]) @ w["f2"] + w["f2b"])
+        hidden = jax.nn.elu(jnp.einsum("ba,bae->be", q, first) + state @ w["b"] + w["bb"])
+        value = jax.nn.relu(state @ w["v1"] + w["v1b"]) @ w["v2"] + w["v2b"]
+        total = (hidden * last).sum(-1) + value[:, 0]
+        return ((total - target) ** 2).mean(), total
+
+    step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
+    report(f"jax {jax.__version__} {jax.devices()[0].platform}, {arguments.fused} rows", agents,
+           lambda: jax.block_until_ready(step(w, q)))
+
+
 for count in arguments.agents:
-    for one in (time_jax, time_torch):
+    for one in (time_fused,) if arguments.fused else (time_jax, time_torch):
         try:
             one(count)
         except ImportError as error:
             print(json.dumps({"program": one.__name__[5:], "left out": str(error)}))
     if arguments.ours:
-        subprocess.run([arguments.ours, str(count)], check=True)
+        subprocess.run([arguments.ours, *(["--fused", str(arguments.fused)] if arguments.fused else []),
+                        str(count)], check=True)

@@ -46,7 +46,7 @@ std::string scaled(double value) {
     value /= 1000;
     ++unit;
   }
-  const int decimals = value < 10 && unit > 0 ? 2 : (value < 100 ? 1 : 0);
+  const int decimals = unit == 0 || value >= 100 ? 0 : (value < 10 ? 2 : 1);
   return fmt::format("{:.{}f}{}", value, decimals, units[unit]);
 }
 
@@ -61,6 +61,7 @@ std::vector<std::string> advice(const Progress& p, double idle) {
   constexpr double kIdle = 10;      // seconds
   constexpr uint64_t kEnough = 10;  // runs, before a share says something
   constexpr double kManyRestless = .1;
+  constexpr double kCollapsed = .02;
   std::vector<std::string> lines;
   if (p.diverged > 0) {
     lines.push_back(fmt::format(
@@ -75,6 +76,15 @@ std::vector<std::string> advice(const Progress& p, double idle) {
                     "they oscillate "
                     "or need longer; a smaller learner.alpha or a larger stop.max_steps helps",
                     p.out_of_steps, ended));
+  }
+  for (const LiveMetric& metric : p.metrics) {
+    if (metric.name == kEntropyMetric && metric.n >= kEnough && metric.mean < kCollapsed) {
+      lines.push_back(fmt::format(
+          "policies are all but deterministic (entropy {:.2g} of 1): if returns are poor, they "
+          "have "
+          "settled too early; a larger learner.entropy or a smaller learner.alpha helps",
+          metric.mean));
+    }
   }
   if (idle > kIdle && p.runs_done < p.runs) {
     lines.push_back(

@@ -5,6 +5,7 @@
 #include "host/src/export.hpp"
 #include "host/src/plot.hpp"
 #include "host/src/report.hpp"
+#include "host/src/store.hpp"
 
 namespace cumarl {
 namespace fs = std::filesystem;
@@ -24,7 +25,9 @@ std::string report_command(const std::string& directory, const std::string& out)
   } catch (const IoError& failure) {
     throw ConfigError({.source = "report " + directory, .why = failure.what()});
   }
-  const std::string page = html_report(result, find_extras(result, directory));
+  ReportExtras extras = find_extras(result, directory);
+  extras.version = ResultStore::open(directory, ResultStore::Access::read).header().version;
+  const std::string page = html_report(result, extras);
   try {
     write_picture(page, path);
   } catch (const IoError& failure) {

@@ -910,7 +910,7 @@ void draw_heat_map(Svg& svg, const Panel& p, const HeatMap& map) {
   const double wide = p.width / static_cast<double>(std::max<size_t>(columns, 1));
   const double high = p.height / static_cast<double>(std::max<size_t>(rows, 1));
   svg.rect(p.left, p.top, p.width, p.height, theme.grid);
-  if (columns * rows <= kMostRects) {
+  if (columns * rows <= kMostRects && !map.as_picture) {
     double widest = 0;
     for (const double v : map.values) widest = std::max(widest, letters(number(v)));
     const bool figures = widest + 6 < wide && high >= 17;  // in all cells or in none

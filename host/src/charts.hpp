@@ -244,6 +244,7 @@ struct HeatMap {
   std::vector<double> values;  ///< [rows from the bottom][columns]; no number: no result
   std::vector<double> se;      ///< the same shape, or empty
   bool all_x_names = false;    ///< print all of them, turned where they do not fit
+  bool as_picture = false;     ///< one small picture, however few cells
   ColorScale scale;
 };
 /// Cells with tips up to 400 of them, with figures where they fit, and one small picture beyond.

@@ -68,7 +68,7 @@ class CudaExecutor final : public Executor {
     return free;
   }
   /// Some three times what the rollout's registers let the device run at once.
-  uint64_t useful_batch() const override { return threads_; }
+  uint64_t useful_batch(uint64_t) const override { return threads_; }
   /// An estimated second or two with a full batch, a tenth of that with few runs.
   uint64_t launch_budget() const override { return 100'000; }
 

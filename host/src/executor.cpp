@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <fstream>
@@ -26,7 +27,12 @@ class CpuExecutor final : public Executor {
     return static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) *
            static_cast<size_t>(sysconf(_SC_PAGESIZE));
   }
-  uint64_t useful_batch() const override { return 65'536; }
+  /// Many small runs, as every launch has its costs; a few of those that are large.
+  uint64_t useful_batch(uint64_t run_bytes) const override {
+    constexpr uint64_t kMost = 65'536, kBytes = uint64_t{256} << 20, kEach = 16;
+    const uint64_t fewest = kEach * static_cast<uint64_t>(backend_.threads());
+    return std::clamp(kBytes / std::max<uint64_t>(run_bytes, 1), std::min(fewest, kMost), kMost);
+  }
   uint64_t launch_budget() const override { return ~uint64_t{0}; }
 
   std::unique_ptr<Arena> arena() override { return std::make_unique<HostArena>(); }

@@ -20,8 +20,8 @@ class Executor {
   virtual std::string name() const = 0;
   /// Memory that can be allocated now, in bytes.
   virtual size_t free_memory() const = 0;
-  /// Runs worth having in one batch: enough to fill the device.
-  virtual uint64_t useful_batch() const = 0;
+  /// Runs of `run_bytes` worth having in one batch: enough to fill the device.
+  virtual uint64_t useful_batch(uint64_t run_bytes) const = 0;
   /// Joint steps a run may advance in one launch, so that the host hears of it now and then.
   virtual uint64_t launch_budget() const = 0;
 

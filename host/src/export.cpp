@@ -294,7 +294,7 @@ std::vector<std::byte> swept_element(const Array& array,
 /// The arrays of an archive, and where the columns of cells go.
 class Arrays {
  public:
-  explicit Arrays(const ResultStore& store) : store_(store) {
+  explicit Arrays(const ResultStore& store) {
     using enum Array::Kind;
     list_ = {{run, "run", "<i8", 8}, {cell, "cell", "<i8", 8}};
     if (!store.cells().empty()) {
@@ -350,7 +350,6 @@ class Arrays {
     }
   }
 
-  const ResultStore& store_;
   std::vector<Array> list_;
   std::map<std::string, size_t> measures_, curves_;
 };

@@ -50,6 +50,8 @@ class Flight {
   /// Takes up a run where its checkpoint left it; begins it anew, if the sizes are not those of this
   /// program. Pre: its cell is one of the group's, and its CellWork skips it; before `advance`.
   void restore(SavedRun run);
+  /// Gives the free places to runs that are still to be done, and starts these.
+  void fill();
   /// Fills free places, launches once, and hands over what has ended. The CPU leaves the launch soon
   /// after `pause` gets true, and counts joint steps in `steps` as they are done. False when nothing
   /// is left to do.
@@ -59,7 +61,6 @@ class Flight {
   void save(CheckpointWriter& checkpoint) const;
 
  private:
-  void fill();
   template <class Kernel>
   void launch_over(const std::vector<uint32_t>& slots, const Kernel& kernel);
 

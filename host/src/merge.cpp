@@ -100,8 +100,9 @@ Merged merge_results(const std::vector<std::string>& directories, const std::str
   StoreHeader header = first.header();
   header.shard = 0;
   header.shards = 1;
-  std::optional<ResultStore> store = ResultStore::create(out, header, first.cells());
+  std::optional<ResultStore> store;
   try {
+    store = ResultStore::create(out, header, first.cells());
     Merged merged;
     merged.damaged = copy_rows(stores, *store);
     merged.wanted = first.header().runs_per_cell * first.cells().size();
@@ -116,12 +117,14 @@ Merged merge_results(const std::vector<std::string>& directories, const std::str
     write_result(merged.result, out);
     return merged;
   } catch (...) {
-    store.reset();
-    const fs::path file = fs::path(out) / ResultStore::kFile;
-    for (const char* companion : {"", "-wal", "-shm", "-journal"}) {
-      fs::remove(file.string() + companion, error);
+    if (store) {  // otherwise the results there are another's
+      store.reset();
+      const fs::path file = fs::path(out) / ResultStore::kFile;
+      for (const char* companion : {"", "-wal", "-shm", "-journal"}) {
+        fs::remove(file.string() + companion, error);
+      }
     }
-    if (new_folder) fs::remove(out, error);
+    if (new_folder) fs::remove(out, error);  // where it is empty
     throw;
   }
 }

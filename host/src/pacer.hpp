@@ -21,6 +21,8 @@ class Pacer {
         begin_(Clock::now()),
         seconds_(seconds),
         tick_(tick),
+        pause_(interrupt != nullptr && interrupt->load()),
+        leaving_(pause_.load()),
         thread_([this](const std::stop_token& stop) { watch(stop); }) {}
 
   /// What launches look at.
@@ -61,7 +63,7 @@ class Pacer {
   const InterruptFlag* interrupt_;
   Clock::time_point begin_;
   double seconds_, tick_;
-  std::atomic<bool> pause_{false}, leaving_{false};
+  std::atomic<bool> pause_, leaving_;
   std::jthread thread_;  // last: it uses the others
 };
 

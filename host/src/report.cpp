@@ -1000,7 +1000,7 @@ void name_numbers(const SweepAxes::Axis& axis, size_t block, std::vector<std::st
 
 std::string map_figure(const SweepAxes& sweep, const Layout& layout, const Measure& measure,
                        size_t index, const Slice& slice, const charts::ColorScale& scale,
-                       bool small) {
+                       bool small, bool as_pictures) {
   const SweepAxes::Axis& x = sweep.axes[layout.x];
   const SweepAxes::Axis& y = sweep.axes[layout.y];
   const size_t block_x = block_of(x.texts.size()), block_y = block_of(y.texts.size());
@@ -1032,6 +1032,7 @@ std::string map_figure(const SweepAxes& sweep, const Layout& layout, const Measu
   name_numbers(x, block_x, map.x_names, map.x_label);
   name_numbers(y, block_y, map.y_names, map.y_label);
   map.scale = scale;
+  map.as_picture = as_pictures;
   map.all_x_names = x.numbers.empty();
 
   size_t longest = 0;
@@ -1208,7 +1209,8 @@ std::string sweep_distributions(const Result& result, const SweepAxes& sweep,
 
 std::string sweep_sections(const Result& result, const ReportExtras& extras,
                            std::vector<std::pair<std::string, std::string>>& links) {
-  constexpr size_t kMostSlices = 12, kMostData = 120'000, kMostSquares = 2'000'000;
+  constexpr size_t kMostSlices = 12, kMostData = 120'000, kMostSquares = 2'000'000,
+                   kMostElements = 12'000;
   const SweepAxes sweep = sweep_axes(result);
   const Layout layout = choose_layout(sweep);
   std::vector<Measure> measures = all_measures(result);
@@ -1254,7 +1256,8 @@ std::string sweep_sections(const Result& result, const ReportExtras& extras,
       const bool small = slices.size() > 1;
       if (small) out += "<h3>" + escape(measures[m].name) + "</h3>\n<div class=\"figures\">\n";
       for (size_t k = 0; k < std::min(slices.size(), kMostSlices); ++k) {
-        out += map_figure(sweep, layout, measures[m], m, slices[k], scale, small);
+        out += map_figure(sweep, layout, measures[m], m, slices[k], scale, small,
+                          result.cells.size() * shown > kMostElements);
       }
       if (small) out += "</div>\n";
     }

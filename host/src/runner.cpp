@@ -71,7 +71,7 @@ class Reporter {
 /// What there is to say of the runs that have ended, while others are in flight.
 class LiveView {
  public:
-  /// The leading metrics: those of all agents together.
+  /// The leading metrics: those of all agents together; and the entropy of policies.
   static constexpr size_t kMetrics = 3;
 
   /// `watched`: see Progress. `cell`: the only cell, or null in a sweep.
@@ -80,7 +80,8 @@ class LiveView {
     now_.watched = watched;
     for (size_t c = 0; cell != nullptr && c < cell->meaning.columns.size(); ++c) {
       const OutcomeColumn& column = cell->meaning.columns[c];
-      if (column.kind != OutcomeColumn::Kind::metric || now_.metrics.size() == kMetrics ||
+      if (column.kind != OutcomeColumn::Kind::metric ||
+          (now_.metrics.size() >= kMetrics && column.name != kEntropyMetric) ||
           column.name.find("_agent") != std::string::npos) {
         continue;
       }
@@ -294,7 +295,7 @@ Runner::Runner(const RunRequest& request) : impl_(new Impl) {
                 "smaller"});
   }
   const uint64_t fits = memory / slot_bytes;
-  plan.batch = request.batch > 0 ? request.batch : impl.executor->useful_batch();
+  plan.batch = request.batch > 0 ? request.batch : impl.executor->useful_batch(slot_bytes);
   plan.batch = std::max<uint64_t>(
       1, std::min({plan.batch, fits, std::max<uint64_t>(plan.runs, 1), uint64_t{0x7FFFFFFF}}));
   plan.memory_bytes = plan.batch * slot_bytes;
@@ -323,7 +324,7 @@ Estimate Runner::estimate(double seconds) const {
   constexpr uint64_t kFewest = 8;                 // ended runs that lengths are taken from
   const uint64_t budget = impl.executor->launch_budget();
   const uint64_t wanted =
-      std::min(impl.plan.runs, budget == kEverOnward ? kEnough : impl.plan.batch);
+      std::min({impl.plan.runs, impl.plan.batch, budget == kEverOnward ? kEnough : ~uint64_t{0}});
   uint64_t all_cells = 0;
   for (const Group& group : impl.groups) all_cells += group.cells.size();
 
@@ -360,6 +361,7 @@ Estimate Runner::estimate(double seconds) const {
     uint64_t ended = 0, launches = 0;
     double ended_steps = 0;
     const double time = std::max(seconds * share, 0.05);
+    flight.fill();  // first tables cost time once, not in every step
     Pacer pacer(nullptr, time, time);
     const auto begin = Clock::now();
     while (!pacer.leaving() && flight.advance(pacer.pause(), counted, [&](const FinishedRun& run) {

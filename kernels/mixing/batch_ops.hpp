@@ -46,9 +46,8 @@ struct Start {
 /// Vectors as wide as the processor's registers, and the block of a result that one lane holds in
 /// them: kRows rows of kVectors vectors; where only kFew rows are left, of kMany vectors, so that
 /// enough sums are under way to hide how long one addition takes.
-/// Found by measuring, multiply-adds a second in float32 (64 -> 192 columns, 32 rows, Zen 4):
-/// 57e9 in 512-bit registers, 53e9 in 256-bit, 28e9 in 128-bit ones. The 16 columns of Wide, where they are more
-/// than a register, are taken apart in memory by g++ 12: 2.5e9 with 256 bits.
+/// Sizes were found by measuring (docs/performance.md, "Mixing"). The 16 columns of Wide, where they
+/// are more than a register, are taken apart in memory by g++ 12, which costs a factor of 7.
 template <class Real>
 struct Registers {
 #if defined(__AVX512F__)

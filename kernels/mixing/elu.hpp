@@ -1,8 +1,8 @@
 /// \file
 /// The exponential linear unit: x where x is not negative, e^x - 1 below, with the bits of
 /// portable_exp, for one number and for vectors of them.
-/// Source: Clevert, Unterthiner, Hochreiter, "Fast and Accurate Deep Network Learning by Exponential
-/// Linear Units (ELUs)", ICLR 2016, with alpha = 1. Deviation: none.
+/// Source: Clevert, Unterthiner, Hochreiter, "Fast and Accurate Deep Network Learning by
+/// Exponential Linear Units (ELUs)", ICLR 2016, with alpha = 1. Deviation: none.
 #pragma once
 
 #include <bit>

@@ -13,8 +13,8 @@ struct CudaMixingPolicy {
   static constexpr int kTile = 64;      ///< rows at most
 };
 
-/// Rows of a tile on the backend's device: as many as fit a block's shared memory, a power of two up
-/// to CudaMixingPolicy::kTile; 0 if not even one does. Throws CudaError.
+/// Rows of a tile on the backend's device: as many as fit a block's shared memory, a power of two
+/// up to CudaMixingPolicy::kTile; 0 if not even one does. Throws CudaError.
 template <class Products, class Real>
 int mixing_tile(const CudaBackend& backend, const typename MonotonicMixer<Real>::Shape& shape) {
   using Team = typename CudaTeamOf<CudaMixingPolicy::kThreads>::type;

@@ -1,12 +1,12 @@
 /// \file
 /// QMIX's mixing network on a large batch, forward and backward in one pass over it: joint values,
-/// their slopes in the utilities, and the gradient of all hypernetworks. What the hypernetworks make
-/// of a sample stays in a team's scratch.
+/// their slopes in the utilities, and the gradient of all hypernetworks. What the hypernetworks
+/// make of a sample stays in a team's scratch.
 ///
 /// Work is cut by the number of samples alone. A chunk is a stretch of up to kChunks equal ones; a
-/// team goes through a chunk tile by tile and adds up its gradient row by row; the chunks' gradients
-/// are added in one binary tree. So results depend neither on how many teams there are, nor on
-/// their size, nor on the tile. Parameters, their layout and the mathematics are those of
+/// team goes through a chunk tile by tile and adds up its gradient row by row; the chunks'
+/// gradients are added in one binary tree. So results depend neither on how many teams there are,
+/// nor on their size, nor on the tile. Parameters, their layout and the mathematics are those of
 /// MonotonicMixer (qmix.hpp), which is what one lane of a CPU runs on each tile.
 ///
 /// In order: `prepare` (once for new parameters), `chunk` for every chunk (in any order, by any
@@ -47,7 +47,8 @@ struct StrictProducts {
   }
 
   /// batch_ops::product for teams of any size, without the barrier behind it; a lane computes
-  /// blocks of rows of a column. Lanes have the same entries whenever rows and columns are the same.
+  /// blocks of rows of a column. Lanes have the same entries whenever rows and columns are the
+  /// same.
   template <class Real, class Team>
   CUMARL_HD static void product(const Team& team, batch_ops::Factor<Real> a, int rows, int depth,
                                 const Real* b, int b_pitch, int columns,
@@ -87,8 +88,9 @@ CUMARL_HD inline float round_tf32(float x) {
 }
 
 /// Products of factors that were rounded to TF32 when they were written, summed in float32: what
-/// tensor cores compute, but for the order of their sums. Of a product, |error| <= (2^-10 + 2^-22 + K 2^-23) sum of |a b| over its K
-/// terms: 2^-11 for each factor, and one rounding of float32 a term.
+/// tensor cores compute, but for the order of their sums. Of a product, |error| <= (2^-10 + 2^-22 +
+/// K 2^-23) sum of |a b| over its K terms: 2^-11 for each factor, and one rounding of float32 a
+/// term.
 struct RoundedProducts : StrictProducts {
   static constexpr bool kRounds = true;
   CUMARL_HD static CUMARL_INLINE float factor(float x) { return round_tf32(x); }
@@ -119,8 +121,8 @@ struct TensorProducts {
 #endif
   }
 
-  /// Pre: columns is a multiple of 16; on a GPU the team consists of whole warps. No barrier behind;
-  /// lanes have the same entries whenever rows and columns are the same.
+  /// Pre: columns is a multiple of 16; on a GPU the team consists of whole warps. No barrier
+  /// behind; lanes have the same entries whenever rows and columns are the same.
   template <class Team>
   CUMARL_HD static void product(const Team& team, batch_ops::Factor<float> a, int rows, int depth,
                                 const float* b, int b_pitch, int columns,
@@ -221,8 +223,8 @@ struct TensorProducts {
     }
   }
 
-  /// Calls f(held, group, four) for the lanes 4 * group + four of a warp whose fragments the calling
-  /// lane holds.
+  /// Calls f(held, group, four) for the lanes 4 * group + four of a warp whose fragments the
+  /// calling lane holds.
   template <class Team, class F>
   CUMARL_HD static CUMARL_INLINE void for_fragment(const Team& team, F f) {
     if constexpr (kHeld == 1) {
@@ -288,8 +290,8 @@ struct FusedMixing {
     return p.end;
   }
 
-  /// Transposes the second layers for `chunk`, rounds all. Entry k of `prepared(s)` for k = first, first +
-  /// stride, ...; any number of lanes may share it.
+  /// Transposes the second layers for `chunk`, rounds all. Entry k of `prepared(s)` for k = first,
+  /// first + stride, ...; any number of lanes may share it.
   CUMARL_HD static void prepare(const Shape& s, const Real* w, Real* out, uint64_t first,
                                 uint64_t stride) {
     const auto hidden = static_cast<uint64_t>(s.hidden);
@@ -307,8 +309,8 @@ struct FusedMixing {
     }
   }
 
-  /// Chunk `c`: its rows' total and dq, its share of the gradient (partial [parameters], written) and
-  /// of the loss (*loss; 0 where slopes are given). All lanes of a team call it.
+  /// Chunk `c`: its rows' total and dq, its share of the gradient (partial [parameters], written)
+  /// and of the loss (*loss; 0 where slopes are given). All lanes of a team call it.
   /// Pre: tile > 0; scratch has room for scratch<Team>(s, tile) numbers, aligned to 64 bytes;
   /// `transposed` is what `prepare` made.
   template <class Team>
@@ -345,21 +347,23 @@ struct FusedMixing {
     if (team.rank() == 0) *loss = sum;
   }
 
-  /// Entry k of the sum of the chunks' gradients, or of their losses: count numbers, `pitch` apart,
-  /// in the binary tree over kChunks leaves of which those behind `count` are 0.
-  CUMARL_HD static Real reduced(const Real* parts, size_t pitch, int count) {
+  /// The sum of `count` numbers (or vectors of neighbouring ones), `pitch` numbers apart: the
+  /// binary tree over kChunks leaves, of which those behind `count` are 0.
+  template <class Some = Real>
+  CUMARL_HD static Some reduced(const Real* parts, size_t pitch, int count) {
     constexpr int kGroup = 16;
     static_assert(kChunks == 8 * kGroup);
-    Real one = 0, two = 0, four = 0;  // groups that wait for their neighbours
-    Real sum = 0;
+    Some one{}, two{}, four{};  // groups that wait for their neighbours
+    Some sum{};
 #if defined(__CUDA_ARCH__)
 #pragma unroll 1
 #endif
     for (int g = 0; g < 8; ++g) {
-      Real leaf[kGroup];
+      Some leaf[kGroup];
       for (int j = 0; j < kGroup; ++j) {
         const int c = g * kGroup + j;
-        leaf[j] = c < count ? parts[static_cast<size_t>(c) * pitch] : Real(0);
+        leaf[j] = c < count ? *reinterpret_cast<const Some*>(parts + static_cast<size_t>(c) * pitch)
+                            : Some{};
       }
       for (int m = 1; m < kGroup; m *= 2) {
         for (int j = 0; j < kGroup; j += 2 * m) leaf[j] += leaf[j + m];
@@ -385,14 +389,22 @@ struct FusedMixing {
   }
 
   /// gradient [parameters] and *loss of the whole batch from partials [chunks][parameters] and
-  /// losses [chunks]: entries first, first + stride, ...; any number of lanes may share it.
+  /// losses [chunks]: the entries from `begin` to before `end`, and the loss with entry 0.
   CUMARL_HD static void reduce(const Shape& s, int64_t rows, const Real* partials,
-                               const Real* losses, Real* gradient, Real* loss, uint64_t first,
-                               uint64_t stride) {
+                               const Real* losses, Real* gradient, Real* loss, uint64_t begin,
+                               uint64_t end) {
     const size_t n = parameters(s);
     const int count = chunks(rows);
-    for (uint64_t k = first; k < n; k += stride) gradient[k] = reduced(partials + k, n, count);
-    if (first == 0) *loss = reduced(losses, 1, count);
+    uint64_t k = begin;
+#if !defined(__CUDACC__)
+    using In = batch_ops::Registers<Real>;
+    using Vector = typename In::Vector;
+    for (; k % In::kLanes == 0 && k + In::kLanes <= end; k += In::kLanes) {
+      *reinterpret_cast<Vector*>(gradient + k) = reduced<Vector>(partials + k, n, count);
+    }
+#endif
+    for (; k < end; ++k) gradient[k] = reduced(partials + k, n, count);
+    if (begin == 0) *loss = reduced(losses, 1, count);
   }
 
   /// Numbers of memory that a whole batch needs besides scratch: prepared weights, partial
@@ -422,7 +434,8 @@ struct FusedMixing {
             partials + static_cast<size_t>(c) * parameters(s), losses + c);
       team.sync();
     }
-    reduce(s, in.rows, partials, losses, gradient, loss, rank, size);
+    const uint64_t n = parameters(s);
+    reduce(s, in.rows, partials, losses, gradient, loss, rank * n / size, (rank + 1) * n / size);
     team.sync();
   }
 
@@ -431,9 +444,9 @@ struct FusedMixing {
   template <class Team>
   static constexpr bool kTuned = Team::size() == 1 && std::is_same_v<Products, StrictProducts>;
 
-  /// Where a tile's matrices are in scratch, in numbers, and their pitches. In the tuned way those of
-  /// MonotonicMixer; else 4 numbers longer than a multiple of 16, so that the rows that the lanes of
-  /// a warp read together begin in different banks of shared memory.
+  /// Where a tile's matrices are in scratch, in numbers, and their pitches. In the tuned way those
+  /// of MonotonicMixer; else 4 numbers longer than a multiple of 16, so that the rows that the
+  /// lanes of a warp read together begin in different banks of shared memory.
   struct Places {
     size_t q, slope, total, share, dq, work, t, dt, pre, dpre, weights, end;
     int state, wide, units, made;
@@ -504,7 +517,13 @@ struct FusedMixing {
   /// Calls f(row, column) for the entries of the calling lane.
   template <class Team, class F>
   CUMARL_HD static void for_entries(const Team& team, int rows, int columns, F f) {
-    for (int k = team.rank(); k < rows * columns; k += Team::size()) f(k / columns, k % columns);
+    if constexpr (Team::size() == 1) {
+      for (int r = 0; r < rows; ++r) {
+        for (int n = 0; n < columns; ++n) f(r, n);
+      }
+    } else {
+      for (int k = team.rank(); k < rows * columns; k += Team::size()) f(k / columns, k % columns);
+    }
   }
 
   /// Copies a tile's rows, with zeros for those without weight. False if none counts; then all that
@@ -529,16 +548,26 @@ struct FusedMixing {
       return false;
     }
     const Real* const state = in.state + row * s.state_pitch;
-    for_entries(team, rows, s.state_pitch, [&](int r, int n) {
-      k.state[batch_ops::at(r, k.state_pitch) + static_cast<size_t>(n)] =
-          k.share[r] != Real(0)
-              ? Products::factor(state[batch_ops::at(r, s.state_pitch) + static_cast<size_t>(n)])
-              : Real(0);
-    });
-    for_entries(team, rows, kColumns, [&](int r, int n) {
-      k.q[r * kColumns + n] =
-          k.share[r] != Real(0) && n < s.agents ? in.q[(row + r) * kColumns + n] : Real(0);
-    });
+    if constexpr (kTuned<Team>) {
+      for (int r = 0; r < rows; ++r) {
+        const bool kept = k.share[r] != Real(0);
+        const Real* const from = state + batch_ops::at(r, s.state_pitch);
+        Real* const to = k.state + batch_ops::at(r, s.state_pitch);
+        const Real* const q = in.q + (row + r) * kColumns;
+        each_column(team, s.state_pitch, [&](int n) { to[n] = kept ? from[n] : Real(0); });
+        for (int i = 0; i < s.agents; ++i) k.q[r * kColumns + i] = kept ? q[i] : Real(0);
+      }
+    } else {
+      for_entries(team, rows, s.state_pitch, [&](int r, int n) {
+        k.state[batch_ops::at(r, k.state_pitch) + static_cast<size_t>(n)] =
+            k.share[r] != Real(0)
+                ? Products::factor(state[batch_ops::at(r, s.state_pitch) + static_cast<size_t>(n)])
+                : Real(0);
+      });
+      for_entries(team, rows, s.agents, [&](int r, int i) {
+        k.q[r * kColumns + i] = k.share[r] != Real(0) ? in.q[(row + r) * kColumns + i] : Real(0);
+      });
+    }
     team.sync();
     return true;
   }
@@ -772,9 +801,11 @@ struct MixingSteps<Real, Products>::Reduce {
   MixingSteps all;
   uint64_t lanes;
   CUMARL_HD void operator()(uint64_t k) const {
+    const uint64_t n = Fused::parameters(all.shape);
     const int64_t rows = all.batch.rows;
     Fused::reduce(all.shape, rows, Fused::partials_of(all.shape, all.work),
-                  Fused::losses_of(all.shape, rows, all.work), all.gradient, all.loss, k, lanes);
+                  Fused::losses_of(all.shape, rows, all.work), all.gradient, all.loss,
+                  k * n / lanes, (k + 1) * n / lanes);
   }
 };
 

@@ -162,8 +162,19 @@ class JointPolicy {
   CUMARL_HD uint64_t points_every() const { return 0; }
   CUMARL_HD std::byte* scratch() const { return memory_ + cell_.scratch_at; }
   CUMARL_HD const double* point(uint32_t) const { return nullptr; }
+  /// Mean entropy of the agents' policies over what has been played, as a share of the greatest one
+  /// there is. Pre: actions are numbered and drawn.
+  CUMARL_HD double entropy() const { return judged_ > 0 ? entropy_ / judged_ : 0; }
 
  private:
+  CUMARL_HD void note_entropy(const double* probabilities, int actions) const {
+    double sum = 0;
+    for (int a = 0; a < actions; ++a) {
+      if (probabilities[a] > 0) sum -= probabilities[a] * portable_log(probabilities[a]);
+    }
+    entropy_ += actions > 1 ? sum / portable_log(static_cast<double>(actions)) : 0.0;
+    judged_ += 1;
+  }
   CUMARL_HD void begin() const {
     AnyJointOf<SerialTeam>::begin(SerialTeam{}, cell_.learner, memory_);
   }
@@ -184,6 +195,7 @@ class JointPolicy {
         chosen.action[i] = top_of(out, p.actions[i]);
         continue;
       }
+      note_entropy(out, p.actions[i]);
       double left = unit_double(rng.word());
       int a = 0;
       for (; a + 1 < p.actions[i]; ++a) {
@@ -202,6 +214,7 @@ class JointPolicy {
   std::byte* memory_;
   RunKey key_;
   int place_;
+  mutable double entropy_ = 0, judged_ = 0;
 };
 
 /// Whether a run can be evaluated on its way: it consists of episodes that evaluate_episodes plays.
@@ -448,6 +461,9 @@ CUMARL_HD void evaluate_joint_run(const JointCell<Env>& cell, const typename Env
                                   const JointPolicy<Env>& policy, std::byte* memory,
                                   const RunFacts& facts, Sink& sink) {
   evaluate_run<Env>(cell.env, last, policy, facts, sink);
+  if (!cell.learner.greedy && !cell.learner.real) {
+    sink.metric("policy_entropy", policy.entropy());
+  }
   if constexpr (HasCosts<Env>) {
     if (cell.learner.constraint.on) evaluate_costs<Env>(cell, last, policy, memory, sink);
   }

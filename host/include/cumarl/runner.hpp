@@ -113,6 +113,10 @@ struct LiveMetric {
   double mean = 0, se = 0;
 };
 
+/// The metric of learners with stochastic policies: their mean entropy in the evaluation, as a share
+/// of the greatest one there is.
+inline constexpr const char* kEntropyMetric = "policy_entropy";
+
 struct Progress {
   uint64_t runs_done = 0;  ///< of all calls
   uint64_t runs = 0;
