@@ -378,7 +378,6 @@ TEST(BatchedLaunches, HaveTheBitsOfOneLaneWithTeamsOfMore) {
 /// with even chance, and pays agent i the place plus i. An episode ends at place 4 and beyond, and
 /// is cut after three steps. It starts at place 0 or 1 (reset draw). They see place and steps.
 struct Walk {
-  static constexpr EnvFacts kFacts{"walk", "a walk", "this test", Family::gridworld, "", "", ""};
   static constexpr int kMaxAgents = 2;
   struct Config {};
   struct Params {

@@ -209,7 +209,9 @@ struct BatchedPlace {
 template <class Env>
 void advance_batched_run(Crew& crew, int worker, std::byte* scratch, const Rollout& r,
                          uint32_t slot) {
-  const auto [cell, run] = BatchedPlace<Env>::of(r, slot);
+  const auto place = BatchedPlace<Env>::of(r, slot);
+  const BatchedCell<Env>& cell = place.cell;
+  const BatchedRun& run = place.run;
   const BatchedShape& s = cell.batched;
   constexpr int kTile = BatchedShape::kTile;
   const int tiles = (s.lanes + kTile - 1) / kTile;

@@ -33,8 +33,9 @@ struct MixingBatch {
   const Real* weight;  ///< [rows]; null: 1. Rows with 0 are not read: their total and dq are 0
   Real scale;
   Real* total;  ///< [rows] joint values
-  Real* dq;     ///< [rows][kColumns] d loss / d q; columns of no agent stay as they are. Null: totals
-                ///< alone are asked for, with any `slope`; no gradient is written
+  /// [rows][kColumns] d loss / d q; columns of no agent stay as they are. Null: totals alone are
+  /// asked for, with any `slope`; no gradient is written.
+  Real* dq;
 };
 
 /// Products as batch_ops.hpp has them: strict multiply and add, the same bits for every team.
