@@ -187,8 +187,11 @@ part_cuda() {
     skip cuda "no nvcc on PATH: nothing was compiled for a GPU"
     return 0
   fi
+  # the check is that everything compiles and links: nvcc 12.9 and newer can do that ten times faster
+  local fast=''
+  if nvcc --help | grep -q -- --Ofast-compile; then fast=--Ofast-compile=max; fi
   configure cuda -DCMAKE_CUDA_ARCHITECTURES=90 -DCUMARL_BENCH=OFF -DCUMARL_CPU_VARIANTS=generic \
-    -DCMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG" &&
+    -DCMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG" -DCMAKE_CUDA_FLAGS="$fast" &&
     build cuda cumarl_cli gpu_test || return 0
   pass
   if ctest --test-dir build/cuda -N -L '^gpu$' | grep -q 'Total Tests: [1-9]'; then
