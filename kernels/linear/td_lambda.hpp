@@ -27,6 +27,7 @@ struct TdLambda {
   using Values = LinearValues<Real>;
   static constexpr Acts kActs = Acts::numbered;
   static constexpr bool kGreedy = true;
+  static constexpr bool kSeesGlobal = false;
 
   struct Config : Values::Config {
     double lambda = 0.0;
@@ -123,14 +124,14 @@ struct TdLambda {
       const bool known = step.episode == Episode::goes_on && !(p.decay > 0);
       if (p.decay > 0) {
         const bool cut = step.episode != Episode::goes_on ||
-                         (kBackup == Backup::greedy && q[drawn] < q[top_of(q, p.actions[i])]);
+                         (kBackup == Backup::greedy && q[drawn] < top_value(q, p.actions[i]));
         trace(team, p, memory, i, a, x, move, cut);
       } else {
         add_scaled(team, Values::row(p, weights(memory), i, a), move, x, p.pitch);
         // the next state's value moves with the weights just moved
         if (known) {
           const Real overlap = dot(team, x, y, p.pitch);
-          if (team.rank() == 0) q[a] += move * overlap;
+          if (team.rank() == 0) add_at(q, a, move * overlap);
         }
       }
       if (team.rank() == 0) {
@@ -206,8 +207,8 @@ struct TdLambda {
                               double parameter) {
     const int n = p.actions[agent];
     if (kBackup == Backup::sampled) return q[drawn];
-    const int best = top_of(q, n);
-    if (kBackup == Backup::greedy) return q[best];
+    if (kBackup == Backup::greedy) return top_value(q, n);
+    const int best = top_of_row(q, n);
     double mean = 0;
     if (p.exploration.kind == Exploration::kBoltzmann) {
       double total = 0;
