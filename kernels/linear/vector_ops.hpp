@@ -91,11 +91,13 @@ CUMARL_INLINE __m256 eight_trees(const Wide<float>* v) {
   return reinterpret_cast<__m256>(sums);
 }
 
-/// The products of eight rows of n columns with x; the rows from `rows` on are the last one's again.
+/// The products of eight rows of n columns with x; where not kAll, those from `rows` on are the last
+/// one's again.
+template <bool kAll>
 CUMARL_INLINE __m256 eight_products(const float* matrix, int rows, const float* x, int n) {
   const float* at[8];
   for (int j = 0; j < 8; ++j) {
-    at[j] = matrix + static_cast<size_t>(j < rows ? j : rows - 1) * static_cast<size_t>(n);
+    at[j] = matrix + static_cast<size_t>(kAll || j < rows ? j : rows - 1) * static_cast<size_t>(n);
   }
   Wide<float> sum[8] = {};
   for (int k = 0; k < n; k += kColumns) {
@@ -217,15 +219,15 @@ CUMARL_HD CUMARL_INLINE void multiply(const Team& team, const Real* matrix, int 
     using Wide = vector_ops::Wide<Real>;
 #if defined(__AVX512F__)
     if constexpr (sizeof(Real) == sizeof(float)) {
-      for (; r + 4 < rows; r += 8) {
+      const auto at = [&] { return matrix + static_cast<size_t>(r) * static_cast<size_t>(n); };
+      for (; r + 8 <= rows; r += 8) {
+        _mm256_storeu_ps(out + r, vector_ops::eight_products<true>(at(), 8, x, n));
+      }
+      if (r + 4 < rows) {
         const int left = rows - r;
-        const __m256 values = vector_ops::eight_products(
-            matrix + static_cast<size_t>(r) * static_cast<size_t>(n), left, x, n);
-        if (left >= 8) {
-          _mm256_storeu_ps(out + r, values);
-        } else {
-          _mm256_mask_storeu_ps(out + r, static_cast<__mmask8>((1 << left) - 1), values);
-        }
+        _mm256_mask_storeu_ps(out + r, static_cast<__mmask8>((1 << left) - 1),
+                              vector_ops::eight_products<false>(at(), left, x, n));
+        r = rows;
       }
     }
 #endif

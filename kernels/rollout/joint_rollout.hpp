@@ -539,20 +539,81 @@ void cpu_start_joint(const CpuBackend& backend, const Rollout& r) {
          [&r](uint64_t i) { start_joint_run<Env>(SerialTeam{}, r, r.live[i]); });
 }
 
+/// Tuning of the CPU's loop of joint learners.
+struct CpuJointPolicy {
+  static constexpr int kChunk = 64;  ///< steps between two looks at `interrupt`
+  static constexpr int kLanes = 4;   ///< most runs in flight a worker
+  /// What the runs in flight may fill together: the greater part of a core's first-level cache.
+  static constexpr uint64_t kBytes = 28 << 10;
+};
+
+/// One worker: keeps up to `most` runs in flight, interleaved step by step, so that one's chain of
+/// action, state, values and update hides behind the others' arithmetic.
+template <class Env>
+void advance_joint_worker(const Rollout& r, std::atomic<uint32_t>& next, int most) {
+  JointLane<Env, SerialTeam> lanes[CpuJointPolicy::kLanes];
+  uint32_t slots[CpuJointPolicy::kLanes];
+  int active = 0;
+  const auto interrupted = [&r] { return r.interrupt->load(std::memory_order_relaxed); };
+  const auto take = [&](int l) {
+    if (interrupted()) return false;
+    const uint32_t i = next++;
+    if (i >= r.live_count) return false;
+    slots[l] = r.live[i];
+    lanes[l].load(SerialTeam{}, r, slots[l]);
+    return true;
+  };
+  while (active < most && take(active)) ++active;
+  while (active > 0) {
+    uint64_t steps = 0;
+    for (int k = 0; k < CpuJointPolicy::kChunk; ++k) {
+      for (int l = 0; l < active; ++l) {
+        if (!lanes[l].goes_on()) continue;
+        lanes[l].step(k + 1 < CpuJointPolicy::kChunk);
+        ++steps;
+      }
+    }
+    r.progress->fetch_add(steps, std::memory_order_relaxed);
+    const bool stops = interrupted();
+    for (int l = 0; l < active;) {
+      if (lanes[l].goes_on() && !stops) {
+        ++l;
+        continue;
+      }
+      r.phase[slots[l]] = lanes[l].store();
+      if (take(l)) {
+        ++l;
+      } else if (l != --active) {
+        lanes[l] = lanes[active];
+        slots[l] = slots[active];
+      }
+    }
+  }
+}
+
+/// Few runs are spread over the workers rather than interleaved in one.
 template <class Env>
 void cpu_advance_joint(const CpuBackend& backend, const Rollout& r) {
-  constexpr int kChunk = 64;  // steps between two looks at `interrupt`
-  launch(backend, r.live_count, [&r](uint64_t i) {
-    if (r.interrupt->load(std::memory_order_relaxed)) return;
-    JointLane<Env, SerialTeam> lane;
-    lane.load(SerialTeam{}, r, r.live[i]);
-    while (lane.goes_on() && !r.interrupt->load(std::memory_order_relaxed)) {
-      int steps = 0;
-      for (; steps < kChunk && lane.goes_on(); ++steps) lane.step(steps + 1 < kChunk);
-      r.progress->fetch_add(static_cast<uint64_t>(steps), std::memory_order_relaxed);
-    }
-    r.phase[r.live[i]] = lane.store();
-  });
+  struct Job {
+    const Rollout& r;
+    int most;
+    std::atomic<uint32_t> next{0};
+  } job{r, 1};
+  if (r.live_count == 0) return;
+  const auto threads = static_cast<uint64_t>(backend.threads());
+  const uint64_t share = (r.live_count + threads - 1) / threads;
+  const auto* const cells = r.cells + r.slots[r.live[0]].cell * r.layout.cell_bytes;
+  const uint64_t bytes = reinterpret_cast<const JointCell<Env>*>(cells)->learner.bytes;
+  uint64_t most = CpuJointPolicy::kBytes / (bytes + 1);
+  most = most < share ? most : share;
+  most = most < CpuJointPolicy::kLanes ? most : CpuJointPolicy::kLanes;
+  job.most = most > 1 ? static_cast<int>(most) : 1;
+  backend.parallel(
+      [](void* context, int) {
+        auto& shared = *static_cast<Job*>(context);
+        advance_joint_worker<Env>(shared.r, shared.next, shared.most);
+      },
+      &job);
 }
 
 template <class Env>
