@@ -51,23 +51,29 @@ CUMARL_HD void init(const Team& team, const JointParams& p, std::byte* memory, R
   team.sync();
 }
 
+/// Makes the basis functions in place `which`.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE void expand(const Team& team, const JointParams& p, std::byte* memory,
+                                    const uint32_t* index, int which) {
+  const auto* raw = reinterpret_cast<const float*>(memory + p.raw_at);
+  Real* const x = place<Real>(p, memory, which);
+  for (int i = 0; i < p.agents; ++i) {
+    p.basis[i].template expand<Real>(team, raw + i * p.raw_pitch, index[i], x + i * p.pitch);
+  }
+  if (!p.skips_global) {
+    p.global.template expand<Real>(team, raw + p.agents * p.raw_pitch, 0, x + p.agents * p.pitch);
+  }
+  team.sync();
+}
+
 template <class Team>
 CUMARL_HD void see(const Team& team, const JointParams& p, std::byte* memory, const uint32_t* index,
                    int which) {
-  const auto* raw = reinterpret_cast<const float*>(memory + p.raw_at);
-  const auto expand = [&]<class Real>(Real*) {
-    Real* const x = place<Real>(p, memory, which);
-    for (int i = 0; i < p.agents; ++i) {
-      p.basis[i].template expand<Real>(team, raw + i * p.raw_pitch, index[i], x + i * p.pitch);
-    }
-    p.global.template expand<Real>(team, raw + p.agents * p.raw_pitch, 0, x + p.agents * p.pitch);
-  };
   if (p.float64) {
-    expand(static_cast<double*>(nullptr));
+    expand<double>(team, p, memory, index, which);
   } else {
-    expand(static_cast<float*>(nullptr));
+    expand<float>(team, p, memory, index, which);
   }
-  team.sync();
 }
 
 template <class Team>
@@ -89,6 +95,27 @@ CUMARL_HD void learn(const Team& team, const JointParams& p, std::byte* memory, 
   if (diverged >= 0) {
     team.once([&] { reinterpret_cast<JointHead*>(memory)->diverged = diverged; });
   }
+}
+
+template <class Team>
+CUMARL_HD bool turn(const Team& team, const JointParams& p, std::byte* memory,
+                    const uint32_t* index, int from, const JointStep& step, const uint32_t* words,
+                    JointAction& out) {
+  int diverged = -1;
+  dispatch(p, [&]<class L, class Real>() {
+    std::byte* const own = memory + p.learner_at;
+    const int to = 1 - from;
+    expand<Real>(team, p, memory, index, to);
+    const Seen<Real> now = seen<Real>(p, memory, to);
+    diverged = L::learn(team, params<L>(p), own, seen<Real>(p, memory, from), now, step);
+    if (diverged < 0 && words != nullptr) {
+      L::act(team, params<L>(p), own, now, words, step.t + 1, out);
+    }
+  });
+  if (diverged >= 0) {
+    team.once([&] { reinterpret_cast<JointHead*>(memory)->diverged = diverged; });
+  }
+  return diverged < 0 && words != nullptr;
 }
 
 template <class Team>
@@ -147,6 +174,12 @@ template <class Team>
 CUMARL_HD void AnyJointOf<Team>::learn(const Team& team, const JointParams& p, std::byte* memory,
                                        int from, const JointStep& step) {
   any_joint::learn(team, p, memory, from, step);
+}
+template <class Team>
+CUMARL_HD bool AnyJointOf<Team>::turn(const Team& team, const JointParams& p, std::byte* memory,
+                                      const uint32_t* index, int from, const JointStep& step,
+                                      const uint32_t* words, JointAction& out) {
+  return any_joint::turn(team, p, memory, index, from, step, words, out);
 }
 template <class Team>
 CUMARL_HD void AnyJointOf<Team>::begin(const Team& team, const JointParams& p, std::byte* memory) {

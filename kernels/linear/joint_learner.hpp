@@ -8,6 +8,8 @@
 ///   kActs                                Acts: whether it chooses numbered or real actions
 ///   kGreedy                              whether its evaluated policy is deterministic
 ///   kLearns                              false where it never learns; optional
+///   kSeesGlobal                          false where it never reads Seen::global, which is then
+///                                        not made; optional
 ///   Config                               derives from JointConfig; fields(v, c) calls c.fields(v)
 ///   Params, make(c, spec, arena)         checked and ready for the device, up to
 ///                                        JointParams::kLearnerBytes; throws ParameterError
@@ -138,7 +140,13 @@ struct JointParams {
   int32_t pitch, global_pitch;
   int32_t raw_pitch, raw_global;  ///< floats of an agent's features, of the global ones
   bool float64, real, greedy;
+  bool skips_global;  ///< the global features are not made: the learner does not read them
   double gamma;
+
+  /// Whether the features of agent i at the place for raw ones are read by anyone.
+  CUMARL_HD bool reads_raw(int i) const {
+    return !skips_global || basis[i].kind != Basis::kOneHot;
+  }
   uint64_t raw_at, x_at, learner_at, bytes;  ///< where things are in a run's memory
   uint64_t moved_at;   ///< attacked features, float [agents][raw_pitch], where they are attacked
   uint64_t ledger_at;  ///< Constraint::Ledger, where costs are limited
@@ -171,6 +179,12 @@ struct AnyJointOf {
   /// Learns from the step between the places `from` and 1 - from.
   CUMARL_HD static void learn(const Team& team, const JointParams& p, std::byte* memory, int from,
                               const JointStep& step);
+  /// see() in place 1 - from, learn(), and where `words` are given and no weights diverged, act()
+  /// at the next step: one call instead of three. `out` may be what step.actions points to. Returns
+  /// whether it acted.
+  CUMARL_HD static bool turn(const Team& team, const JointParams& p, std::byte* memory,
+                             const uint32_t* index, int from, const JointStep& step,
+                             const uint32_t* words, JointAction& out);
   /// An evaluated episode begins.
   CUMARL_HD static void begin(const Team& team, const JointParams& p, std::byte* memory);
   CUMARL_HD static void policy(const Team& team, const JointParams& p, std::byte* memory, int which,
@@ -180,6 +194,16 @@ struct AnyJointOf {
   CUMARL_HD static void preferences(const Team& team, const JointParams& p, std::byte* memory,
                                     int which, int agent, double* out);
 };
+
+/// Whether a learner reads the global features.
+template <class L>
+constexpr bool sees_global() {
+  if constexpr (requires { L::kSeesGlobal; }) {
+    return L::kSeesGlobal;
+  } else {
+    return true;
+  }
+}
 
 /// Whether a learner states how it likes each of its numbered actions.
 template <class L>

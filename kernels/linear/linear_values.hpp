@@ -62,7 +62,7 @@ struct LinearValues {
     return weights + static_cast<size_t>(agent * p.most + action) * static_cast<size_t>(p.pitch);
   }
 
-  /// The action that agent i plays by values q [actions], explored with a word; `parameter`: epsilon
+  /// The action that agent i plays by a row of values q [row_pitch], explored with a word; `parameter`: epsilon
   /// or the temperature.
   CUMARL_HD static int choose(const Params& p, int agent, const Real* q, uint32_t word,
                               float parameter) {
@@ -73,7 +73,7 @@ struct LinearValues {
       return softmax_action(values, n, static_cast<double>(parameter), word);
     }
     const Decision d = Exploration::decide(parameter, static_cast<uint32_t>(n), word);
-    return d.keep == 0 ? static_cast<int>(d.forced) : top_of(q, n);
+    return static_cast<int>((static_cast<uint32_t>(top_of_row(q, n)) & d.keep) | d.forced);
   }
 
   /// A temporal-difference error that no sound run makes: |error| at or above 1e30, or no number.

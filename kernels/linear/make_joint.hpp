@@ -35,6 +35,7 @@ inline JointParams make_joint(const JointChoice& choice, const JointEnv& env, Ar
     }
     p.real = spec.real;
     p.greedy = L::kGreedy || spec.real;
+    p.skips_global = !sees_global<L>();
     int most_features = 0;
     for (int i = 0; i < env.agents; ++i) {
       const auto at = static_cast<size_t>(i);

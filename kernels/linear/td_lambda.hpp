@@ -27,6 +27,7 @@ struct TdLambda {
   using Values = LinearValues<Real>;
   static constexpr Acts kActs = Acts::numbered;
   static constexpr bool kGreedy = true;
+  static constexpr bool kSeesGlobal = false;
 
   struct Config : Values::Config {
     double lambda = 0.0;
@@ -101,40 +102,51 @@ struct TdLambda {
     constexpr bool kLooksAhead = kBackup != Backup::greedy;
     float parameter = 0;  // of the next step's exploration
     if (kLooksAhead || p.decay > 0) parameter = exploration(team, p, memory, step.t + 1);
+    const bool known = step.episode == Episode::goes_on && !(p.decay > 0);
+    // All agents go through a part before the next one begins: their chains of operations overlap.
+    Real move[kMaxJointAgents];  // what they are at first: the values of what was played
+    for (int i = 0; i < p.agents; ++i) move[i] = value_row(p, memory, i)[step.actions->action[i]];
+    team.sync();
+    if (!ended) {
+      for (int i = 0; i < p.agents; ++i) {
+        multiply(team, weights(memory) + agent_at(p, i), p.actions[i], to.agent(i), p.pitch,
+                 value_row(p, memory, i));
+      }
+    }
+    int drawn[kMaxJointAgents];
+    for (int i = 0; i < p.agents; ++i) {
+      const Real* const q = value_row(p, memory, i);
+      Real target = static_cast<Real>(step.rewards[i]);
+      drawn[i] = -1;
+      if (!ended) {
+        if (kBackup == Backup::sampled || (kBackup == Backup::greedy && p.decay > 0)) {
+          drawn[i] = Values::choose(p, i, q, own_word(step, i), parameter);
+        }
+        target += p.gamma * value(p, i, q, drawn[i], static_cast<double>(parameter));
+      }
+      const Real error = target - move[i];
+      if (Values::diverges(error) && diverged < 0) diverged = i;
+      move[i] = p.alpha * error;
+    }
     for (int i = 0; i < p.agents; ++i) {
       const Real* const x = from.agent(i);
-      const Real* const y = to.agent(i);
       const int a = step.actions->action[i];
       Real* const q = value_row(p, memory, i);
-      const Real was = q[a];
-      Real target = static_cast<Real>(step.rewards[i]);
-      int drawn = -1;
-      team.sync();
-      if (!ended) {
-        multiply(team, weights(memory) + agent_at(p, i), p.actions[i], y, p.pitch, q);
-        if (kBackup == Backup::sampled || (kBackup == Backup::greedy && p.decay > 0)) {
-          drawn = Values::choose(p, i, q, own_word(step, i), parameter);
-        }
-        target += p.gamma * value(p, i, q, drawn, static_cast<double>(parameter));
-      }
-      const Real error = target - was;
-      if (Values::diverges(error) && diverged < 0) diverged = i;
-      const Real move = p.alpha * error;
-      const bool known = step.episode == Episode::goes_on && !(p.decay > 0);
       if (p.decay > 0) {
         const bool cut = step.episode != Episode::goes_on ||
-                         (kBackup == Backup::greedy && q[drawn] < q[top_of(q, p.actions[i])]);
-        trace(team, p, memory, i, a, x, move, cut);
+                         (kBackup == Backup::greedy && q[drawn[i]] < top_value(q, p.actions[i]));
+        trace(team, p, memory, i, a, x, move[i], cut);
       } else {
-        add_scaled(team, Values::row(p, weights(memory), i, a), move, x, p.pitch);
+        add_scaled(team, Values::row(p, weights(memory), i, a), move[i], x, p.pitch);
         // the next state's value moves with the weights just moved
         if (known) {
-          const Real overlap = dot(team, x, y, p.pitch);
-          if (team.rank() == 0) q[a] += move * overlap;
+          const Real overlap = dot(team, x, to.agent(i), p.pitch);
+          if (team.rank() == 0) add_at(q, a, move[i] * overlap);
         }
       }
       if (team.rank() == 0) {
-        coming(p, memory)[i] = {known ? 1 : 0, step.episode == Episode::goes_on ? drawn : -1};
+        coming(p, memory)[i] = {known ? 1 : 0,
+                                step.episode == Episode::goes_on ? drawn[i] : -1};
       }
     }
     team.sync();
@@ -206,8 +218,8 @@ struct TdLambda {
                               double parameter) {
     const int n = p.actions[agent];
     if (kBackup == Backup::sampled) return q[drawn];
-    const int best = top_of(q, n);
-    if (kBackup == Backup::greedy) return q[best];
+    if (kBackup == Backup::greedy) return top_value(q, n);
+    const int best = top_of_row(q, n);
     double mean = 0;
     if (p.exploration.kind == Exploration::kBoltzmann) {
       double total = 0;

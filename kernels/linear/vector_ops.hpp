@@ -9,6 +9,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#if defined(__AVX512F__) && !defined(__CUDACC__)
+#include <immintrin.h>
+#endif
 
 #include "kernels/core/hd.hpp"
 #include "kernels/core/team.hpp"
@@ -66,6 +69,57 @@ CUMARL_INLINE void four_trees(const Wide<Real>& a, const Wide<Real>& b, const Wi
                        __builtin_shufflevector(twos, twos, 1, 3, 5, 7);
   for (int k = 0; k < 4; ++k) out[k] = ones[k];
 }
+
+#if defined(__AVX512F__)
+/// Of every 128 bits of x and y the sums of neighbouring columns, x's before y's.
+CUMARL_INLINE Wide<float> add_within(const Wide<float>& x, const Wide<float>& y) {
+  return __builtin_shufflevector(x, y, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30) +
+         __builtin_shufflevector(x, y, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31);
+}
+
+/// The trees of eight vectors at once; of four columns each in two short shuffles, then of all.
+CUMARL_INLINE __m256 eight_trees(const Wide<float>* v) {
+  const Wide<float> low = add_within(add_within(v[0], v[1]), add_within(v[2], v[3]));
+  const Wide<float> high = add_within(add_within(v[4], v[5]), add_within(v[6], v[7]));
+  const Wide<float> halves =
+      __builtin_shufflevector(low, high, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+      __builtin_shufflevector(low, high, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30,
+                              31);
+  typedef float Half __attribute__((vector_size(32)));
+  const Half sums = __builtin_shufflevector(halves, halves, 0, 1, 2, 3, 8, 9, 10, 11) +
+                    __builtin_shufflevector(halves, halves, 4, 5, 6, 7, 12, 13, 14, 15);
+  return reinterpret_cast<__m256>(sums);
+}
+
+/// The products of eight rows of n columns with x; where not kAll, those from `rows` on are the last
+/// one's again.
+template <bool kAll>
+CUMARL_INLINE __m256 eight_products(const float* matrix, int rows, const float* x, int n) {
+  const float* at[8];
+  for (int j = 0; j < 8; ++j) {
+    at[j] = matrix + static_cast<size_t>(kAll || j < rows ? j : rows - 1) * static_cast<size_t>(n);
+  }
+  Wide<float> sum[8] = {};
+  for (int k = 0; k < n; k += kColumns) {
+    const Wide<float>& mine = *reinterpret_cast<const Wide<float>*>(x + k);
+    for (int j = 0; j < 8; ++j) sum[j] += *reinterpret_cast<const Wide<float>*>(at[j] + k) * mine;
+  }
+  return eight_trees(sum);
+}
+
+/// The eight values from row[k] on, with less than any number where k + j >= count.
+CUMARL_INLINE __m256 eight_of(const float* row, int k, int count) {
+  const auto within = static_cast<__mmask8>(count - k >= 8 ? 255 : (1 << (count - k)) - 1);
+  return _mm256_mask_mov_ps(_mm256_set1_ps(-__builtin_inff()), within, _mm256_loadu_ps(row + k));
+}
+
+/// The largest of eight values, in all places.
+CUMARL_INLINE __m256 largest(__m256 v) {
+  v = _mm256_max_ps(v, _mm256_permute2f128_ps(v, v, 1));
+  v = _mm256_max_ps(v, _mm256_permute_ps(v, 0x4E));
+  return _mm256_max_ps(v, _mm256_permute_ps(v, 0xB1));
+}
+#endif
 #endif
 }  // namespace vector_ops
 
@@ -163,6 +217,20 @@ CUMARL_HD CUMARL_INLINE void multiply(const Team& team, const Real* matrix, int 
 #if !defined(__CUDACC__)
   if constexpr (Team::size() == 1) {
     using Wide = vector_ops::Wide<Real>;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(Real) == sizeof(float)) {
+      const auto at = [&] { return matrix + static_cast<size_t>(r) * static_cast<size_t>(n); };
+      for (; r + 8 <= rows; r += 8) {
+        _mm256_storeu_ps(out + r, vector_ops::eight_products<true>(at(), 8, x, n));
+      }
+      if (r + 4 < rows) {
+        const int left = rows - r;
+        _mm256_mask_storeu_ps(out + r, static_cast<__mmask8>((1 << left) - 1),
+                              vector_ops::eight_products<false>(at(), left, x, n));
+        r = rows;
+      }
+    }
+#endif
     for (; r + 4 <= rows; r += 4) {
       const Real* const at = matrix + static_cast<size_t>(r) * static_cast<size_t>(n);
       Wide sum[4] = {};
@@ -187,6 +255,56 @@ CUMARL_HD CUMARL_INLINE int top_of(const Real* values, int count) {
   int best = 0;
   for (int k = 1; k < count; ++k) best = values[k] > values[best] ? k : best;
   return best;
+}
+
+/// The same for a padded row, whatever pads it.
+template <class Real>
+CUMARL_HD CUMARL_INLINE int top_of_row(const Real* row, int count) {
+#if defined(__AVX512F__) && !defined(__CUDACC__)
+  if constexpr (sizeof(Real) == sizeof(float)) {
+    __m256 most = vector_ops::eight_of(row, 0, count);
+    for (int k = 8; k < count; k += 8) {
+      most = _mm256_max_ps(most, vector_ops::eight_of(row, k, count));
+    }
+    most = vector_ops::largest(most);
+    for (int k = 0; k < count; k += 8) {
+      const auto there = static_cast<uint32_t>(
+          _mm256_cmp_ps_mask(vector_ops::eight_of(row, k, count), most, _CMP_EQ_OQ));
+      if (there != 0) return k + __builtin_ctz(there);
+    }
+  }
+#endif
+  return top_of(row, count);
+}
+
+/// Its largest value. Pre: no entry is -0.
+template <class Real>
+CUMARL_HD CUMARL_INLINE Real top_value(const Real* row, int count) {
+#if defined(__AVX512F__) && !defined(__CUDACC__)
+  if constexpr (sizeof(Real) == sizeof(float)) {
+    __m256 most = vector_ops::eight_of(row, 0, count);
+    for (int k = 8; k < count; k += 8) {
+      most = _mm256_max_ps(most, vector_ops::eight_of(row, k, count));
+    }
+    return _mm256_cvtss_f32(vector_ops::largest(most));
+  }
+#endif
+  return row[top_of(row, count)];
+}
+
+/// row[at] += change, which leaves the row ready to be read as a vector.
+template <class Real>
+CUMARL_HD CUMARL_INLINE void add_at(Real* row, int at, Real change) {
+#if defined(__AVX512F__) && !defined(__CUDACC__)
+  if constexpr (sizeof(Real) == sizeof(float)) {
+    float* const eight = row + at / 8 * 8;
+    const __m256 old = _mm256_loadu_ps(eight);
+    _mm256_storeu_ps(eight, _mm256_mask_add_ps(old, static_cast<__mmask8>(1 << at % 8), old,
+                                              _mm256_set1_ps(change)));
+    return;
+  }
+#endif
+  row[at] += change;
 }
 
 }  // namespace cumarl::inline CUMARL_VARIANT

@@ -57,40 +57,53 @@ concept HasCosts = requires(const typename Env::Params& p, const typename Env::S
   Env::costs(p, s, actions, s, out);
 };
 
+/// Writes what a learner is to see of a state to the place for raw features, as it is perturbed by
+/// noise at `moment`, if one is given, and table indices to `index` [agents]. Returns whether
+/// observations are attacked then, which is left to the caller.
+template <class Env, class Team>
+CUMARL_HD bool observe_all(const Team& team, const JointCell<Env>& cell,
+                           const typename Env::State& s, std::byte* memory, uint32_t* index,
+                           const Moment* moment) {
+  const JointParams& p = cell.learner;
+  auto* const raw = reinterpret_cast<float*>(memory + p.raw_at);
+  for (int i = 0; i < p.agents; ++i) {
+    if (i % Team::size() == team.rank() && p.reads_raw(i)) {
+      Env::observe(cell.env, s, i, raw + i * p.raw_pitch);
+    }
+    index[i] = p.basis[i].kind == Basis::kOneHot ? Env::observe_index(cell.env, s, i) : 0;
+  }
+  team.sync();
+  if (!p.skips_global) {
+    float* const global = raw + p.agents * p.raw_pitch;
+    if constexpr (requires { Env::observe_global(cell.env, s, global); }) {
+      if (team.rank() == 0) Env::observe_global(cell.env, s, global);
+    } else {
+      if (team.rank() == 0) {
+        int at = 0;
+        for (int i = 0; i < p.agents; ++i) {
+          for (int k = 0; k < p.basis[i].inputs; ++k) global[at++] = raw[i * p.raw_pitch + k];
+        }
+      }
+    }
+    team.sync();
+  }
+  if (moment == nullptr || !p.perturb.blurs(*moment)) return false;
+  if (p.perturb.attacks(*moment)) return true;
+  for (int i = team.rank(); i < p.agents; i += Team::size()) {
+    p.perturb.add_noise(*moment, i, p.basis[i], raw + i * p.raw_pitch);
+  }
+  team.sync();
+  return false;
+}
+
 /// Shows a state to the learner, in place `which`; as it is perturbed at `moment`, if one is given.
 template <class Env, class Team>
 CUMARL_HD void show(const Team& team, const JointCell<Env>& cell, const typename Env::State& s,
                     std::byte* memory, int which, const Moment* moment = nullptr) {
-  const JointParams& p = cell.learner;
-  auto* const raw = reinterpret_cast<float*>(memory + p.raw_at);
-  uint32_t index[kMaxJointAgents] = {};
-  for (int i = 0; i < p.agents; ++i) {
-    if (i % Team::size() == team.rank()) Env::observe(cell.env, s, i, raw + i * p.raw_pitch);
-    if (p.basis[i].kind == Basis::kOneHot) index[i] = Env::observe_index(cell.env, s, i);
-  }
-  team.sync();
-  float* const global = raw + p.agents * p.raw_pitch;
-  if constexpr (requires { Env::observe_global(cell.env, s, global); }) {
-    if (team.rank() == 0) Env::observe_global(cell.env, s, global);
-  } else {
-    if (team.rank() == 0) {
-      int at = 0;
-      for (int i = 0; i < p.agents; ++i) {
-        for (int k = 0; k < p.basis[i].inputs; ++k) global[at++] = raw[i * p.raw_pitch + k];
-      }
-    }
-  }
-  team.sync();
-  const bool blurred = moment != nullptr && p.perturb.blurs(*moment);
-  const bool attacked = blurred && p.perturb.attacks(*moment);
-  if (blurred && !attacked) {
-    for (int i = team.rank(); i < p.agents; i += Team::size()) {
-      p.perturb.add_noise(*moment, i, p.basis[i], raw + i * p.raw_pitch);
-    }
-    team.sync();
-  }
-  AnyJointOf<Team>::see(team, p, memory, index, which);
-  if (attacked) attack_observations(team, p, memory, which);
+  uint32_t index[kMaxJointAgents];
+  const bool attacked = observe_all<Env>(team, cell, s, memory, index, moment);
+  AnyJointOf<Team>::see(team, cell.learner, memory, index, which);
+  if (attacked) attack_observations(team, cell.learner, memory, which);
 }
 
 /// Takes a joint action.
@@ -100,9 +113,7 @@ CUMARL_HD Episode take(const JointCell<Env>& cell, typename Env::State& s,
   if constexpr (requires { Env::step_real(cell.env, s, actions.value, rewards, rng); }) {
     if (cell.learner.real) return Env::step_real(cell.env, s, actions.value, rewards, rng);
   }
-  int numbered[kMaxJointAgents];
-  for (int i = 0; i < kMaxJointAgents; ++i) numbered[i] = actions.action[i];
-  return Env::step(cell.env, s, numbered, rewards, rng);
+  return Env::step(cell.env, s, actions.action, rewards, rng);
 }
 
 /// The actions as numbers, [agents].
@@ -246,6 +257,8 @@ class JointLane {
     end_ = t_ + r.budget < t_ ? ~uint64_t{0} : t_ + r.budget;
     if (end_ > cell_->stop.max_steps) end_ = cell_->stop.max_steps;
     at_ = 0;
+    chosen_ = {};
+    acted_ = false;
     if (cell_->learner.perturb.attacks(now()) && head().shown > 0) {
       at_ = head().shown - 1;
     } else {
@@ -256,18 +269,33 @@ class JointLane {
   /// Whether there is a step to take.
   CUMARL_HD bool goes_on() const { return t_ < end_ && head().diverged < 0; }
 
-  CUMARL_HD void step() {
+  /// Takes one step. `more`: the caller takes another one if the run goes on; then its joint action
+  /// may be chosen at once, and store() must not come between.
+  CUMARL_HD void step(bool more) {
     const JointParams& p = cell_->learner;
     uint32_t words[kMaxJointAgents];
-    draw(words, p.agents);
-    JointAction actions{};
-    AnyJointOf<Team>::act(team_, p, memory_, at_, words, t_, actions);
-    float reward[kMaxJointAgents] = {};
-    const Episode episode = play(actions, reward);
-    const uint64_t t = t_;
+    if (!acted_) {
+      draw(words, p.agents);
+      AnyJointOf<Team>::act(team_, p, memory_, at_, words, t_, chosen_);
+    }
+    acted_ = false;
+    float reward[kMaxJointAgents];
+    for (int i = 0; i < p.agents; ++i) reward[i] = 0;
+    const Episode episode = play(chosen_, reward);
+    const JointStep step{&chosen_, reward, episode, t_, key_};
     ++t_;
-    look(1 - at_);
-    AnyJointOf<Team>::learn(team_, p, memory_, at_, {&actions, reward, episode, t, key_});
+    const Moment moment = now();
+    if (Team::size() == 1 && !p.perturb.attacks(moment)) {
+      uint32_t index[kMaxJointAgents];
+      observe_all<Env>(team_, *cell_, env_, memory_, index, &moment);
+      const bool ahead = more && t_ < end_ && episode == Episode::goes_on && !probes_now();
+      if (ahead) draw(words, p.agents);
+      acted_ = AnyJointOf<Team>::turn(team_, p, memory_, index, at_, step,
+                                      ahead ? words : nullptr, chosen_);
+    } else {
+      look(1 - at_);
+      AnyJointOf<Team>::learn(team_, p, memory_, at_, step);
+    }
     at_ = 1 - at_;
     if (episode != Episode::goes_on) {
       Rng fresh(key_, t_, Stream::reset);
@@ -275,7 +303,7 @@ class JointLane {
       look(at_);
     }
     if constexpr (has_learning_curve<Env>()) {
-      if (cell_->probe_every > 0 && t_ % cell_->probe_every == 0) probe();
+      if (probes_now()) probe();
     }
   }
 
@@ -300,6 +328,11 @@ class JointLane {
  private:
   CUMARL_HD Moment now() const { return {key_, t_, false}; }
 
+  /// Whether the policies are evaluated before step t_.
+  CUMARL_HD bool probes_now() const {
+    return has_learning_curve<Env>() && cell_->probe_every > 0 && t_ % cell_->probe_every == 0;
+  }
+
   /// Shows the present state in a place, as it is perturbed at step t_.
   CUMARL_HD void look(int place) {
     const Moment moment = now();
@@ -310,13 +343,19 @@ class JointLane {
   CUMARL_HD Episode play(const JointAction& chosen, float* reward) {
     const JointParams& p = cell_->learner;
     const Moment moment = now();
-    JointAction played = chosen;
     if (p.perturb.replaces(moment)) {
+      JointAction played = chosen;
       replace_actions(team_, p, memory_, at_, moment, played);
+      return play_these(played, reward);
     }
+    return play_these(chosen, reward);
+  }
+
+  /// Plays this joint action.
+  CUMARL_HD Episode play_these(const JointAction& played, float* reward) {
     Rng rng(key_, t_, Stream::dynamics);
     if constexpr (HasCosts<Env>) {
-      if (p.constraint.on) return play_charged(played, reward, rng);
+      if (cell_->learner.constraint.on) return play_charged(played, reward, rng);
     }
     const Episode episode = take<Env>(*cell_, env_, played, reward, rng);
     misread(reward);
@@ -387,6 +426,8 @@ class JointLane {
   uint64_t t_;
   uint64_t end_;
   int at_;  ///< the place of what is seen now; the other one is for what comes next
+  JointAction chosen_;
+  bool acted_;  ///< chosen_ is the joint action of step t_, which is still to be taken
   Philox ahead_;
   uint64_t drawn_ = ~uint64_t{0};
 };
@@ -503,7 +544,7 @@ template <class Env, class Team>
 CUMARL_HD void advance_joint_run(const Team& team, const Rollout& r, uint32_t slot) {
   JointLane<Env, Team> lane;
   lane.load(team, r, slot);
-  while (lane.goes_on()) lane.step();
+  while (lane.goes_on()) lane.step(true);
   const SlotPhase phase = lane.store();
   team.once([&] { r.phase[slot] = phase; });
 }
@@ -514,20 +555,81 @@ void cpu_start_joint(const CpuBackend& backend, const Rollout& r) {
          [&r](uint64_t i) { start_joint_run<Env>(SerialTeam{}, r, r.live[i]); });
 }
 
+/// Tuning of the CPU's loop of joint learners.
+struct CpuJointPolicy {
+  static constexpr int kChunk = 64;  ///< steps between two looks at `interrupt`
+  static constexpr int kLanes = 4;   ///< most runs in flight a worker
+  /// What the runs in flight may fill together: the greater part of a core's first-level cache.
+  static constexpr uint64_t kBytes = 28 << 10;
+};
+
+/// One worker: keeps up to `most` runs in flight, interleaved step by step, so that one's chain of
+/// action, state, values and update hides behind the others' arithmetic.
+template <class Env>
+void advance_joint_worker(const Rollout& r, std::atomic<uint32_t>& next, int most) {
+  JointLane<Env, SerialTeam> lanes[CpuJointPolicy::kLanes];
+  uint32_t slots[CpuJointPolicy::kLanes];
+  int active = 0;
+  const auto interrupted = [&r] { return r.interrupt->load(std::memory_order_relaxed); };
+  const auto take = [&](int l) {
+    if (interrupted()) return false;
+    const uint32_t i = next++;
+    if (i >= r.live_count) return false;
+    slots[l] = r.live[i];
+    lanes[l].load(SerialTeam{}, r, slots[l]);
+    return true;
+  };
+  while (active < most && take(active)) ++active;
+  while (active > 0) {
+    uint64_t steps = 0;
+    for (int k = 0; k < CpuJointPolicy::kChunk; ++k) {
+      for (int l = 0; l < active; ++l) {
+        if (!lanes[l].goes_on()) continue;
+        lanes[l].step(k + 1 < CpuJointPolicy::kChunk);
+        ++steps;
+      }
+    }
+    r.progress->fetch_add(steps, std::memory_order_relaxed);
+    const bool stops = interrupted();
+    for (int l = 0; l < active;) {
+      if (lanes[l].goes_on() && !stops) {
+        ++l;
+        continue;
+      }
+      r.phase[slots[l]] = lanes[l].store();
+      if (take(l)) {
+        ++l;
+      } else if (l != --active) {
+        lanes[l] = lanes[active];
+        slots[l] = slots[active];
+      }
+    }
+  }
+}
+
+/// Few runs are spread over the workers rather than interleaved in one.
 template <class Env>
 void cpu_advance_joint(const CpuBackend& backend, const Rollout& r) {
-  constexpr int kChunk = 64;  // steps between two looks at `interrupt`
-  launch(backend, r.live_count, [&r](uint64_t i) {
-    if (r.interrupt->load(std::memory_order_relaxed)) return;
-    JointLane<Env, SerialTeam> lane;
-    lane.load(SerialTeam{}, r, r.live[i]);
-    while (lane.goes_on() && !r.interrupt->load(std::memory_order_relaxed)) {
-      int steps = 0;
-      for (; steps < kChunk && lane.goes_on(); ++steps) lane.step();
-      r.progress->fetch_add(static_cast<uint64_t>(steps), std::memory_order_relaxed);
-    }
-    r.phase[r.live[i]] = lane.store();
-  });
+  struct Job {
+    const Rollout& r;
+    int most;
+    std::atomic<uint32_t> next{0};
+  } job{r, 1};
+  if (r.live_count == 0) return;
+  const auto threads = static_cast<uint64_t>(backend.threads());
+  const uint64_t share = (r.live_count + threads - 1) / threads;
+  const auto* const cells = r.cells + r.slots[r.live[0]].cell * r.layout.cell_bytes;
+  const uint64_t bytes = reinterpret_cast<const JointCell<Env>*>(cells)->learner.bytes;
+  uint64_t most = CpuJointPolicy::kBytes / (bytes + 1);
+  most = most < share ? most : share;
+  most = most < CpuJointPolicy::kLanes ? most : CpuJointPolicy::kLanes;
+  job.most = most > 1 ? static_cast<int>(most) : 1;
+  backend.parallel(
+      [](void* context, int) {
+        auto& shared = *static_cast<Job*>(context);
+        advance_joint_worker<Env>(shared.r, shared.next, shared.most);
+      },
+      &job);
 }
 
 template <class Env>
