@@ -18,7 +18,7 @@ mkdir -p build/peers
 [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
 while read -r requirement; do
   [[ -z $requirement || $requirement == \#* ]] && continue
-  "$venv/bin/pip" install -q --disable-pip-version-check "$requirement" ||
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check "$requirement" ||
     echo "run.sh: no $requirement: its rows are left out" >&2
 done <bench/peers/requirements.txt
 "${CXX:-g++}" -std=c++20 -O3 -march=native -ffp-contract=off -Wall -Wextra -pthread \

@@ -54,7 +54,8 @@ double number_at(const Json& object, const std::string& file, const std::string&
 }
 
 Row row_of(const Json& object, const std::string& file, const std::string& place) {
-  if (!object.is_object()) fail(file, place, "must be an object of `cumarl bench --json`");
+  if (!object.is_object())
+    fail(file, place.substr(0, place.size() - 1), "must be an object of `cumarl bench --json`");
   Row row;
   row.bench = text_at(object, file, place, "bench");
   row.device = text_at(object, file, place, "device");

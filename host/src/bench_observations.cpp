@@ -48,8 +48,7 @@ BenchInfo observations_info() {
 
 BenchResult bench_observations(const BenchRequest& request) {
   if (request.device != "auto" && request.device != "cpu") {
-    throw DeviceError("device \"" + request.device +
-                      "\": the bench lbf_observations runs on the CPU only");
+    throw DeviceError(request.device, {"cpu"}, "the bench lbf_observations is one of the CPU");
   }
   BenchResult out;
   out.name = request.name;
