@@ -29,7 +29,7 @@ def q_learners(states, actions, payoff, alpha, gamma, decay, start):
         return {"q": jnp.broadcast_to(start, (2, states, actions)).astype(jnp.float32) + 0.0,
                 "state": jnp.int32(0), "t": jnp.int32(0), "changed": jnp.int32(0)}
 
-    def step(s, random):
+    def step(s, random, _):
         explores, free = random
         row = s["q"][both, s["state"]]
         greedy = row.argmax(-1)
@@ -47,7 +47,7 @@ def q_learners(states, actions, payoff, alpha, gamma, decay, start):
     def draw(key):
         one, two = jax.random.split(key)
         return (jax.random.uniform(one, (CHUNK, 2)),
-                jax.random.randint(two, (CHUNK, 2), 0, actions))
+                jax.random.randint(two, (CHUNK, 2), 0, actions)), None
 
     return begin, step, draw
 
@@ -67,8 +67,9 @@ def pricing():
 
 
 def lbf():
-    """Level-based foraging 8x8-2p-3f without observations: the rules that envs/lbf.hpp states."""
-    side, foods, most = 8, 3, 50
+    """Level-based foraging 8x8-2p-3f without observations: the rules that envs/lbf.hpp states. First
+    states are drawn 4 a run and 64 steps, not in every step, as a select on each step would."""
+    side, foods, most, pool = 8, 3, 50, 4
     moves = jnp.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1], [0, 0]])
 
     def begin(key):
@@ -92,10 +93,10 @@ def lbf():
             free = free & (jnp.abs(inner - cell).sum(-1) > 2)
         food_levels = jnp.array(food_levels)
         return {"players": players, "levels": levels, "foods": jnp.stack(chosen), "food_levels": food_levels,
-                "spawned": food_levels.sum(), "t": jnp.int32(0), "total": jnp.float32(0)}
+                "spawned": food_levels.sum(),
+                "t": jnp.int32(0), "total": jnp.float32(0), "resets": jnp.int32(0)}
 
-    def step(s, random):
-        action, key = random
+    def step(s, action, first):
         there = s["food_levels"] > 0
         beside = (jnp.abs(s["players"][:, None] - s["foods"][None]).sum(-1) == 1) & there  # [2][foods]
         to = s["players"] + moves[action]
@@ -111,12 +112,13 @@ def lbf():
         after = {**s, "players": to, "food_levels": jnp.where(eaten, 0, s["food_levels"]), "t": s["t"] + 1,
                  "total": s["total"] + reward}
         ended = (after["food_levels"] == 0).all() | (after["t"] >= most)
-        fresh = {**begin(key), "total": after["total"]}
+        fresh = jax.tree.map(lambda a: a[s["resets"] % pool], first)
+        fresh = {**fresh, "total": after["total"], "resets": s["resets"] + 1}
         return jax.tree.map(lambda a, b: jnp.where(ended, a, b), fresh, after)
 
     def draw(key):
         one, two = jax.random.split(key)
-        return jax.random.randint(one, (CHUNK, 2), 0, 6), jax.random.split(two, CHUNK)
+        return jax.random.randint(one, (CHUNK, 2), 0, 6), jax.vmap(begin)(jax.random.split(two, pool))
 
     return begin, step, draw
 
@@ -126,7 +128,8 @@ def main():
     runs, steps = int(sys.argv[2]), int(sys.argv[3])
 
     def chunk(s, key):
-        return jax.lax.scan(lambda now, random: (step(now, random), None), s, draw(key))[0]
+        random, fixed = draw(key)
+        return jax.lax.scan(lambda now, one: (step(now, one, fixed), None), s, random)[0]
 
     @functools.partial(jax.jit, donate_argnums=0)
     def play(states, key):
