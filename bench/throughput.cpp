@@ -9,6 +9,7 @@
 
 int main(int argc, char** argv) {
   for (const cumarl::BenchInfo& info : cumarl::benches()) {
+    if (info.name == "lbf_observations") continue;  // no experiment: `cumarl bench` alone has it
     benchmark::RegisterBenchmark(
         info.name.c_str(),
         [name = info.name](benchmark::State& state) {

@@ -23,6 +23,7 @@
 #include "host/cli/report_command.hpp"
 #include "host/cli/results_commands.hpp"
 #include "host/src/bench.hpp"
+#include "host/src/bench_compare.hpp"
 #include "host/src/config.hpp"
 #include "host/src/doctor.hpp"
 #include "host/src/experiment.hpp"
@@ -547,14 +548,28 @@ int describe(const std::string& name, bool json) {
 }
 
 int bench(const Options& o, const std::vector<std::string>& names, int repeats) {
+  if (!names.empty() && names[0] == "compare") {
+    if (names.size() != 3) {
+      throw cumarl::ConfigError(
+          {.source = "bench compare", .why = "needs two files, A.json B.json"});
+    }
+    const cumarl::BenchComparison both = cumarl::compare_benches(names[1], names[2]);
+    std::cout << (o.json ? cumarl::to_json(both) + "\n" : cumarl::to_text(both));
+    return kDone;
+  }
   std::vector<std::string> chosen = names;
-  if (chosen.empty()) chosen = {"pricing", "matrix", "lbf"};
+  if (chosen.empty()) chosen = cumarl::headline_benches();
+  const auto warn = [](const std::string& text) {
+    if (!text.empty()) fmt::print(stderr, "cumarl: {}\n", text);
+  };
+  warn(cumarl::load_warning());
   std::vector<std::string> objects;
   bool ok = true;
   for (const std::string& name : chosen) {
     const cumarl::BenchResult r =
         cumarl::bench({name, o.request.device, o.request.threads, repeats});
     ok = ok && r.check;
+    warn(cumarl::noise_warning(r.name, r.median, r.iqr));
     if (o.json) {
       objects.push_back(cumarl::to_json(r));
     } else {
@@ -565,6 +580,9 @@ int bench(const Options& o, const std::vector<std::string>& names, int repeats) 
       fmt::print(
           "{:<32} on {}, {} threads, {} runs; {:.0f}% of what copying the same bytes allows ({})\n",
           "", r.device, r.threads, r.runs, 100 * r.median / r.bound_limit, r.bound_kind);
+      if (r.iterations_a_step > 0) {
+        fmt::print("{:<32} {:.4g} training iterations/s\n", "", r.median * r.iterations_a_step);
+      }
     }
   }
   if (o.json) {
@@ -665,8 +683,9 @@ int dispatch(int argc, char** argv) {
   int repeats = 7;
   std::vector<std::string> bench_names;
   auto* bench_app = app.add_subcommand("bench", "throughput, with what limits it");
-  bench_app->add_option("NAME", bench_names,
-                        "which (`cumarl list benches`; none: pricing matrix lbf)");
+  bench_app->add_option(
+      "NAME", bench_names,
+      "which (`cumarl list benches`; none: the headline ones); or: compare A.json B.json");
   bench_app->add_option("--device", o.request.device, "auto, cpu, cuda or cuda:I");
   bench_app->add_option("--threads", o.request.threads, "CPU threads (default: all)")
       ->check(CLI::Range(1, 4096));

@@ -7,6 +7,8 @@
 #include <thread>
 
 #include "cumarl/runner.hpp"
+#include "host/src/bench_observations.hpp"
+#include "host/src/bench_tools.hpp"
 #include "host/src/config.hpp"
 #include "host/src/model.hpp"
 
@@ -19,7 +21,33 @@ struct Workload {
   std::string config;  ///< TOML without [experiment] and stop.max_steps
   int64_t steps;       ///< joint steps a run
   uint64_t lanes;      ///< runs a CPU thread
+  uint64_t check_runs = 8;
+  int64_t check_steps = 20'000;
+  uint64_t gpu_runs = 131'072;
+  int64_t gpu_steps = 0;        ///< 0: a tenth of `steps`
+  int64_t iteration_steps = 0;  ///< joint steps from one training iteration to the next; 0: none
+  int64_t untrained_steps = 0;  ///< joint steps of a run before the first iteration
 };
+
+/// The bench of the mixing network: QMIX with episodes of 50 joint steps and an update after each,
+/// from the 32nd on.
+Workload mixing() {
+  return {.info = {"mixing",
+                   "QMIX, a training iteration (32 episodes of 50 steps) every 50 joint steps",
+                   true},
+          .config =
+              "[env]\nname = \"coin_game\"\nsize = [4, 4]\nmax_steps = 50\n"
+              "[learner]\nname = \"qmix\"\nreplay = { steps = 50, slots = 64 }\n"
+              "[evaluation]\nepisodes = 1\n",
+          .steps = 5'000,
+          .lanes = 1,
+          .check_runs = 3,
+          .check_steps = 2'000,
+          .gpu_runs = 1'056,
+          .gpu_steps = 2'500,
+          .iteration_steps = 50,
+          .untrained_steps = 31 * 50};
+}
 
 /// The headline workloads. Convergence is watched where there is learning, with a window that
 /// no run can fill, so that every run takes the same number of steps.
@@ -49,6 +77,7 @@ std::vector<Workload> headline() {
        "[learner]\nname = \"random\"\n[evaluation]\nepisodes = 1\n",
        1'000'000,
        16},
+      mixing(),
   };
 }
 
@@ -80,6 +109,7 @@ Workload find(const std::string& name) {
     if (w.info.name == name) return w;
     names.push_back(w.info.name);
   }
+  names.push_back(observations_info().name);
   for (const PairModel* pair : pair_models()) {
     if (pair_name(*pair) == name) return pair_workload(*pair);
     names.push_back(pair_name(*pair));
@@ -106,7 +136,8 @@ RunRequest request_for(const Workload& w, const BenchRequest& b, int64_t runs, i
   return r;
 }
 
-/// Bytes a second of a copy over a working set of `bytes`, read plus written, one thread.
+}  // namespace
+
 double copy_bandwidth(size_t bytes) {
   const size_t half = std::max<size_t>(bytes / 2, 4096);
   std::vector<char> from(half, 1), to(half);
@@ -134,11 +165,17 @@ double quantile(std::vector<double> values, double q) {
   return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
-}  // namespace
+std::vector<std::string> headline_benches() {
+  std::vector<std::string> names;
+  for (const Workload& w : headline()) names.push_back(w.info.name);
+  names.push_back(observations_info().name);
+  return names;
+}
 
 std::vector<BenchInfo> benches() {
   std::vector<BenchInfo> all;
   for (const Workload& w : headline()) all.push_back(w.info);
+  all.push_back(observations_info());
   for (const PairModel* pair : pair_models()) all.push_back(pair_workload(*pair).info);
   return all;
 }
@@ -150,24 +187,26 @@ RunRequest bench_request(const BenchRequest& request) {
 }
 
 BenchResult bench(const BenchRequest& request) {
+  if (request.name == observations_info().name) return bench_observations(request);
   const Workload w = find(request.name);
   BenchResult out;
   out.name = request.name;
   out.learning = w.info.learning;
 
   // The check first: the same runs in another cut must give the same bits.
-  const auto few = request_for(w, request, 8, 20'000);
+  const auto few = request_for(w, request, static_cast<int64_t>(w.check_runs), w.check_steps);
   auto other = few;
-  other.batch = 3;
+  other.batch = w.check_runs / 2;
   other.threads = 1;
   const Runner first(few);
   out.check = first.run().result_hash == Runner(other).run().result_hash;
 
   const bool on_cpu = first.plan().device == "cpu";
   out.threads = on_cpu ? cpu_threads(request) : 0;
-  const uint64_t runs = on_cpu ? w.lanes * static_cast<uint64_t>(out.threads) : uint64_t{131'072};
-  const Runner runner(
-      request_for(w, request, static_cast<int64_t>(runs), on_cpu ? w.steps : w.steps / 10));
+  const uint64_t runs = on_cpu ? w.lanes * static_cast<uint64_t>(out.threads) : w.gpu_runs;
+  const int64_t gpu_steps = w.gpu_steps > 0 ? w.gpu_steps : w.steps / 10;
+  const int64_t steps = on_cpu ? w.steps : gpu_steps;
+  const Runner runner(request_for(w, request, static_cast<int64_t>(runs), steps));
   out.device = runner.plan().device;
   out.runs = runs;
   out.agents = runner.agents();
@@ -177,10 +216,18 @@ BenchResult bench(const BenchRequest& request) {
   }
   out.median = quantile(out.rates, 0.5);
   out.iqr = quantile(out.rates, 0.75) - quantile(out.rates, 0.25);
+  if (w.iteration_steps > 0) {
+    const auto iterations = static_cast<double>((steps - w.untrained_steps) / w.iteration_steps);
+    out.iterations_a_step = iterations / static_cast<double>(steps);
+  }
 
   // Each agent reads the row it comes to, and reads and writes one entry of the row it leaves.
   if (on_cpu) {
-    const double bytes = std::max<double>(64.0, static_cast<double>(runner.step_bytes()));
+    double bytes = std::max<double>(64.0, static_cast<double>(runner.step_bytes()));
+    // An iteration reads 32 of the 64 kept episodes, half of the memory of a run.
+    if (w.iteration_steps > 0) {
+      bytes = 0.5 * static_cast<double>(runner.plan().run_bytes) * out.iterations_a_step;
+    }
     const size_t hot = static_cast<size_t>(runner.plan().run_bytes) * 4;
     out.bound_limit = copy_bandwidth(hot) * out.threads / bytes;
     out.bound_kind = out.median > 0.5 * out.bound_limit ? "memory" : "issue";
@@ -189,7 +236,7 @@ BenchResult bench(const BenchRequest& request) {
 }
 
 std::string to_json(const BenchResult& r) {
-  return nlohmann::ordered_json{
+  nlohmann::ordered_json object{
       {"bench", r.name},
       {"device", r.device},
       {"threads", r.threads},
@@ -202,8 +249,12 @@ std::string to_json(const BenchResult& r) {
       {"iqr", r.iqr},
       {"bound",
        {{"kind", r.bound_kind}, {"limit", r.bound_limit}, {"reached", r.median / r.bound_limit}}},
-      {"check", r.check ? "ok" : "failed"}}
-      .dump();
+      {"check", r.check ? "ok" : "failed"},
+      {"unit", "joint steps/s"}};
+  if (r.iterations_a_step > 0) {
+    object["training_iterations_per_second"] = r.median * r.iterations_a_step;
+  }
+  return object.dump();
 }
 
 }  // namespace cumarl

@@ -17,8 +17,11 @@ struct BenchInfo {
   bool learning;
 };
 
-/// pricing, matrix, lbf, and one "ENV/LEARNER" or "ENV/LEARNER/TABLE" for every registered pair.
+/// The headline benches (headline_benches()), and one "ENV/LEARNER" or "ENV/LEARNER/TABLE" for every registered pair.
 std::vector<BenchInfo> benches();
+
+/// Names of the headline benches, which `cumarl bench` runs when none is named.
+std::vector<std::string> headline_benches();
 
 struct BenchRequest {
   std::string name;
@@ -39,10 +42,13 @@ struct BenchResult {
   std::string bound_kind = "unmeasured";
   /// Joint steps/s at the measured copy bandwidth; NaN where that was not measured.
   double bound_limit = std::numeric_limits<double>::quiet_NaN();
+  /// Training iterations (updates from a batch) of a run over its joint steps; 0: the bench has none.
+  double iterations_a_step = 0;
   bool check = false;  ///< the result hash did not depend on threads and batch
 };
 
-/// The runs that a bench times, for other harnesses. Throws ConfigError for an unknown name.
+/// The runs that a bench times, for other harnesses. Throws ConfigError for an unknown name and for
+/// lbf_observations, which is no experiment.
 RunRequest bench_request(const BenchRequest& request);
 
 /// Throws ConfigError for an unknown name, DeviceError.
