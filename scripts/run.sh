@@ -36,6 +36,7 @@ fi
 
 out=out/calvano2020-baseline
 say "running calvano2020-baseline: build/cpu/cumarl reproduce calvano2020-baseline --out $out $*"
+rm -rf "$out" # of an earlier call, perhaps with other options
 status=0
 build/cpu/cumarl reproduce calvano2020-baseline --out "$out" "$@" || status=$?
 if [[ -f $out/calvano2020-baseline.svg ]]; then
