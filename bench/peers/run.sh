@@ -16,11 +16,16 @@ fi
 venv=build/peers/venv
 mkdir -p build/peers
 [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
-while read -r requirement; do
-  [[ -z $requirement || $requirement == \#* ]] && continue
-  "$venv/bin/python" -m pip install -q --disable-pip-version-check "$requirement" ||
+if ! cmp -s bench/peers/requirements.txt "$venv/installed.txt"; then
+  complete=true
+  while read -r requirement; do
+    [[ -z $requirement || $requirement == \#* ]] && continue
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check "$requirement" && continue
     echo "run.sh: no $requirement: its rows are left out" >&2
-done <bench/peers/requirements.txt
+    complete=false
+  done <bench/peers/requirements.txt
+  ! $complete || cp bench/peers/requirements.txt "$venv/installed.txt"
+fi
 "${CXX:-g++}" -std=c++20 -O3 -march=native -ffp-contract=off -Wall -Wextra -pthread \
   bench/peers/plain_pricing.cpp -o build/peers/plain_pricing
 "$venv/bin/python" bench/peers/compare.py --cumarl "$build/cumarl" --mixing "$build/mixing_iteration" \
