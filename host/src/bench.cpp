@@ -10,6 +10,7 @@
 #include "host/src/bench_observations.hpp"
 #include "host/src/bench_tools.hpp"
 #include "host/src/config.hpp"
+#include "host/src/kernel_choice.hpp"
 #include "host/src/model.hpp"
 
 namespace cumarl {
@@ -21,6 +22,9 @@ struct Workload {
   std::string config;  ///< TOML without [experiment] and stop.max_steps
   int64_t steps;       ///< joint steps a run
   uint64_t lanes;      ///< runs a CPU thread
+  /// Multiply-adds of a joint step, columns that pad included, where they are its limit; 0: what
+  /// moves in memory is.
+  double multiply_adds = 0;
   uint64_t check_runs = 8;
   int64_t check_steps = 20'000;
   uint64_t gpu_runs = 131'072;
@@ -49,6 +53,12 @@ Workload mixing() {
           .untrained_steps = 31 * 50};
 }
 
+/// Of linear Q-learning: an update takes the next state's values, moves one row of weights, and has
+/// the overlap of the two states' features.
+constexpr double linear_multiply_adds(int agents, int actions, int columns) {
+  return agents * (actions + 2.0) * columns;
+}
+
 /// The headline workloads. Convergence is watched where there is learning, with a window that
 /// no run can fill, so that every run takes the same number of steps.
 std::vector<Workload> headline() {
@@ -71,7 +81,16 @@ std::vector<Workload> headline() {
        "[learner]\nname = \"linear_q\"\nalpha = 0.1\nfeatures = { kind = \"one_hot\" }\n"
        "exploration = { start = 1.0, decay_rate = 1e-5 }\n[evaluation]\nsteps = 1\n",
        200'000,
-       16},
+       16,
+       linear_multiply_adds(2, 8, 64)},
+      {{"linear_dense",
+        "linear Q-learning on 55 quadratic features: level-based foraging 8x8-2p-1f", true},
+       "[env]\nname = \"lbf\"\n"
+       "[learner]\nname = \"linear_q\"\nalpha = 0.01\nfeatures = { kind = \"quadratic\" }\n"
+       "exploration = { start = 1.0, decay_rate = 1e-5 }\n[evaluation]\nepisodes = 1\n",
+       100'000,
+       16,
+       linear_multiply_adds(2, 6, 64)},
       {{"lbf", "level-based foraging 8x8-2p-3f, random play, no observations", false},
        "[env]\nname = \"lbf\"\nfoods = 3\n"
        "[learner]\nname = \"random\"\n[evaluation]\nepisodes = 1\n",
@@ -157,6 +176,62 @@ double copy_bandwidth(size_t bytes) {
   return best;
 }
 
+/// The loop whose speed multiply_add_rate measures: eight rows of 64 floats times a vector of 64, as
+/// often as `repeats` says, in vectors of kBytes; multiply and add apart, as in the kernels.
+template <int kBytes>
+[[gnu::always_inline]] inline void multiply_rows(const float* rows, const float* x, int repeats) {
+  constexpr int kColumns = 64, kRows = 8, kWide = kBytes / static_cast<int>(sizeof(float));
+  typedef float Vector  // NOLINT(modernize-use-using): an attribute of a dependent size
+      __attribute__((vector_size(kBytes), may_alias));
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    asm volatile("" ::: "memory");  // the rows may have changed
+    Vector sum[kRows] = {};
+    for (int k = 0; k < kColumns; k += kWide) {
+      const Vector mine = *reinterpret_cast<const Vector*>(x + k);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        sum[r] += *reinterpret_cast<const Vector*>(rows + r * kColumns + k) * mine;
+      }
+    }
+    for (const Vector& one : sum) {
+      asm volatile("" ::"m"(one));  // used
+    }
+  }
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] void multiply_rows_32(const float* rows, const float* x, int repeats) {
+  multiply_rows<32>(rows, x, repeats);
+}
+[[gnu::target("avx512f,avx512vl")]] void multiply_rows_64(const float* rows, const float* x,
+                                                          int repeats) {
+  multiply_rows<64>(rows, x, repeats);
+}
+#endif
+
+/// Multiply-adds of floats a second on one thread, weights in the first-level cache, with the widest
+/// registers of the instruction set the loops run.
+double multiply_add_rate() {
+  constexpr int kRepeats = 20'000;
+  alignas(64) float rows[8 * 64] = {};
+  alignas(64) float x[64] = {};
+  double best = 0;
+  for (int trial = 0; trial < 50; ++trial) {
+    const auto begin = std::chrono::steady_clock::now();
+    switch (cpu_variant()) {
+#if defined(__x86_64__)
+      case CpuVariant::x86_64_v4: multiply_rows_64(rows, x, kRepeats); break;
+      case CpuVariant::x86_64_v3: multiply_rows_32(rows, x, kRepeats); break;
+#endif
+      default: multiply_rows<16>(rows, x, kRepeats);
+    }
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    best = std::max(best, 8.0 * 64.0 * kRepeats / seconds);
+  }
+  return best;
+}
+
 double quantile(std::vector<double> values, double q) {
   std::sort(values.begin(), values.end());
   const double place = q * static_cast<double>(values.size() - 1);
@@ -221,8 +296,11 @@ BenchResult bench(const BenchRequest& request) {
     out.iterations_a_step = iterations / static_cast<double>(steps);
   }
 
-  // Each agent reads the row it comes to, and reads and writes one entry of the row it leaves.
-  if (on_cpu) {
+  if (on_cpu && w.multiply_adds > 0) {
+    out.bound_limit = multiply_add_rate() * out.threads / w.multiply_adds;
+    out.bound_kind = "issue";
+  } else if (on_cpu) {
+    // Each agent reads the row it comes to, and reads and writes one entry of the row it leaves.
     double bytes = std::max<double>(64.0, static_cast<double>(runner.step_bytes()));
     // An iteration reads 32 of the 64 kept episodes, half of the memory of a run.
     if (w.iteration_steps > 0) {

@@ -122,9 +122,7 @@ struct Basis {
           x[k] = k < inputs ? scaled<Real>(raw, k) : Real(k == inputs ? 1 : 0);
         });
         break;
-      case kOneHot:
-        for_columns(team, n, [&](int k) { x[k] = Real(k == static_cast<int>(index) ? 1 : 0); });
-        break;
+      case kOneHot: unit_vector(team, x, static_cast<int>(index), n); break;
       case kQuadratic: quadratic(team, raw, x, n); break;
       case kFourier:
         for_columns(team, n, [&](int k) { x[k] = k < size ? wave<Real>(raw, k) : Real(0); });

@@ -144,9 +144,7 @@ struct JointParams {
   double gamma;
 
   /// Whether the features of agent i at the place for raw ones are read by anyone.
-  CUMARL_HD bool reads_raw(int i) const {
-    return !skips_global || basis[i].kind != Basis::kOneHot;
-  }
+  CUMARL_HD bool reads_raw(int i) const { return !skips_global || basis[i].kind != Basis::kOneHot; }
   uint64_t raw_at, x_at, learner_at, bytes;  ///< where things are in a run's memory
   uint64_t moved_at;   ///< attacked features, float [agents][raw_pitch], where they are attacked
   uint64_t ledger_at;  ///< Constraint::Ledger, where costs are limited

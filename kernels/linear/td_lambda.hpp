@@ -145,8 +145,7 @@ struct TdLambda {
         }
       }
       if (team.rank() == 0) {
-        coming(p, memory)[i] = {known ? 1 : 0,
-                                step.episode == Episode::goes_on ? drawn[i] : -1};
+        coming(p, memory)[i] = {known ? 1 : 0, step.episode == Episode::goes_on ? drawn[i] : -1};
       }
     }
     team.sync();

@@ -9,7 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#if defined(__AVX512F__) && !defined(__CUDACC__)
+#if defined(__AVX2__) && !defined(__CUDACC__)
 #include <immintrin.h>
 #endif
 
@@ -70,41 +70,62 @@ CUMARL_INLINE void four_trees(const Wide<Real>& a, const Wide<Real>& b, const Wi
   for (int k = 0; k < 4; ++k) out[k] = ones[k];
 }
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
+// Vectors of floats go through 256-bit registers even where there are wider ones: what was stored
+// through 512 bits a moment ago is slow to load again on Zen 4 (docs/performance.md).
+
+/// Half of 16 columns.
+struct Halves {
+  __m256 low{}, high{};
+
+  /// Adds 16 columns of the products of a and x.
+  CUMARL_INLINE void add_products(const float* a, __m256 x_low, __m256 x_high) {
+    low = _mm256_add_ps(low, _mm256_mul_ps(_mm256_load_ps(a), x_low));
+    high = _mm256_add_ps(high, _mm256_mul_ps(_mm256_load_ps(a + 8), x_high));
+  }
+};
+
 /// Of every 128 bits of x and y the sums of neighbouring columns, x's before y's.
-CUMARL_INLINE Wide<float> add_within(const Wide<float>& x, const Wide<float>& y) {
-  return __builtin_shufflevector(x, y, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30) +
-         __builtin_shufflevector(x, y, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31);
+CUMARL_INLINE __m256 add_within(__m256 x, __m256 y) {
+  return _mm256_add_ps(_mm256_shuffle_ps(x, y, 0x88), _mm256_shuffle_ps(x, y, 0xDD));
+}
+CUMARL_INLINE __m256 add_four_within(__m256 a, __m256 b, __m256 c, __m256 d) {
+  return add_within(add_within(a, b), add_within(c, d));
 }
 
-/// The trees of eight vectors at once; of four columns each in two short shuffles, then of all.
-CUMARL_INLINE __m256 eight_trees(const Wide<float>* v) {
-  const Wide<float> low = add_within(add_within(v[0], v[1]), add_within(v[2], v[3]));
-  const Wide<float> high = add_within(add_within(v[4], v[5]), add_within(v[6], v[7]));
-  const Wide<float> halves =
-      __builtin_shufflevector(low, high, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
-      __builtin_shufflevector(low, high, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30,
-                              31);
-  typedef float Half __attribute__((vector_size(32)));
-  const Half sums = __builtin_shufflevector(halves, halves, 0, 1, 2, 3, 8, 9, 10, 11) +
-                    __builtin_shufflevector(halves, halves, 4, 5, 6, 7, 12, 13, 14, 15);
-  return reinterpret_cast<__m256>(sums);
+/// The trees of four rows' columns.
+CUMARL_INLINE __m128 four_trees(const Halves* v) {
+  const __m256 low = add_four_within(v[0].low, v[1].low, v[2].low, v[3].low);
+  const __m256 high = add_four_within(v[0].high, v[1].high, v[2].high, v[3].high);
+  return _mm_add_ps(_mm_add_ps(_mm256_castps256_ps128(low), _mm256_extractf128_ps(low, 1)),
+                    _mm_add_ps(_mm256_castps256_ps128(high), _mm256_extractf128_ps(high, 1)));
 }
 
-/// The products of eight rows of n columns with x; where not kAll, those from `rows` on are the last
-/// one's again.
-template <bool kAll>
-CUMARL_INLINE __m256 eight_products(const float* matrix, int rows, const float* x, int n) {
-  const float* at[8];
-  for (int j = 0; j < 8; ++j) {
-    at[j] = matrix + static_cast<size_t>(kAll || j < rows ? j : rows - 1) * static_cast<size_t>(n);
-  }
-  Wide<float> sum[8] = {};
+/// kRows rows of n columns times x: their 16 columns of sums.
+template <int kRows>
+CUMARL_INLINE void row_products(const float* matrix, const float* x, int n, Halves* sum) {
   for (int k = 0; k < n; k += kColumns) {
-    const Wide<float>& mine = *reinterpret_cast<const Wide<float>*>(x + k);
-    for (int j = 0; j < 8; ++j) sum[j] += *reinterpret_cast<const Wide<float>*>(at[j] + k) * mine;
+    const __m256 low = _mm256_load_ps(x + k);
+    const __m256 high = _mm256_load_ps(x + k + 8);
+#pragma GCC unroll 8
+    for (int j = 0; j < kRows; ++j) {
+      sum[j].add_products(matrix + static_cast<size_t>(j) * static_cast<size_t>(n) + k, low, high);
+    }
   }
-  return eight_trees(sum);
+}
+#endif
+
+#if defined(__AVX512VL__)
+/// The trees of eight rows' columns.
+CUMARL_INLINE __m256 eight_trees(const Halves* v) {
+  const auto join = [](__m256 first, __m256 second) {
+    return _mm256_add_ps(_mm256_permute2f128_ps(first, second, 0x20),
+                         _mm256_permute2f128_ps(first, second, 0x31));
+  };
+  return _mm256_add_ps(join(add_four_within(v[0].low, v[1].low, v[2].low, v[3].low),
+                            add_four_within(v[4].low, v[5].low, v[6].low, v[7].low)),
+                       join(add_four_within(v[0].high, v[1].high, v[2].high, v[3].high),
+                            add_four_within(v[4].high, v[5].high, v[6].high, v[7].high)));
 }
 
 /// The eight values from row[k] on, with less than any number where k + j >= count.
@@ -168,6 +189,17 @@ CUMARL_HD CUMARL_INLINE Real sum_columns(const Team& team, int n, F f) {
 /// a . b, the same in every lane.
 template <class Real, class Team>
 CUMARL_HD CUMARL_INLINE Real dot(const Team& team, const Real* a, const Real* b, int n) {
+#if defined(__AVX2__) && !defined(__CUDACC__)
+  if constexpr (Team::size() == 1 && sizeof(Real) == sizeof(float)) {
+    vector_ops::Halves sum[1];
+    vector_ops::row_products<1>(a, b, n, sum);
+    const __m256 pairs = _mm256_hadd_ps(sum[0].low, sum[0].high);
+    const __m256 fours = _mm256_hadd_ps(pairs, pairs);  // of low, of high, in either half
+    const __m128 eights =
+        _mm_add_ps(_mm256_castps256_ps128(fours), _mm256_extractf128_ps(fours, 1));
+    return eights[0] + eights[1];
+  }
+#endif
 #if !defined(__CUDACC__)
   if constexpr (Team::size() == 1) {
     using Wide = vector_ops::Wide<Real>;
@@ -185,6 +217,16 @@ CUMARL_HD CUMARL_INLINE Real dot(const Team& team, const Real* a, const Real* b,
 template <class Real, class Team>
 CUMARL_HD CUMARL_INLINE void add_scaled(const Team& team, Real* y, Real scale, const Real* x,
                                         int n) {
+#if defined(__AVX2__) && !defined(__CUDACC__)
+  if constexpr (Team::size() == 1 && sizeof(Real) == sizeof(float)) {
+    const __m256 factor = _mm256_set1_ps(scale);
+    for (int k = 0; k < n; k += 8) {
+      _mm256_store_ps(y + k, _mm256_add_ps(_mm256_load_ps(y + k),
+                                           _mm256_mul_ps(factor, _mm256_load_ps(x + k))));
+    }
+    return;
+  }
+#endif
 #if !defined(__CUDACC__)
   if constexpr (Team::size() == 1) {
     using Wide = vector_ops::Wide<Real>;
@@ -203,6 +245,22 @@ CUMARL_HD CUMARL_INLINE void fill(const Team& team, Real* y, Real value, int n) 
   for_columns(team, n, [&](int k) { y[k] = value; });
 }
 
+/// y = 1 in column `at`, 0 elsewhere.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE void unit_vector(const Team& team, Real* y, int at, int n) {
+#if defined(__AVX2__) && !defined(__CUDACC__)
+  if constexpr (Team::size() == 1 && sizeof(Real) == sizeof(float)) {
+    const __m256i columns = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    for (int k = 0; k < n; k += 8) {
+      const __m256i here = _mm256_cmpeq_epi32(columns, _mm256_set1_epi32(at - k));
+      _mm256_store_ps(y + k, _mm256_and_ps(_mm256_castsi256_ps(here), _mm256_set1_ps(1.0F)));
+    }
+    return;
+  }
+#endif
+  for_columns(team, n, [&](int k) { y[k] = Real(k == at ? 1 : 0); });
+}
+
 /// y = x.
 template <class Real, class Team>
 CUMARL_HD CUMARL_INLINE void copy_vector(const Team& team, Real* y, const Real* x, int n) {
@@ -217,17 +275,20 @@ CUMARL_HD CUMARL_INLINE void multiply(const Team& team, const Real* matrix, int 
 #if !defined(__CUDACC__)
   if constexpr (Team::size() == 1) {
     using Wide = vector_ops::Wide<Real>;
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
     if constexpr (sizeof(Real) == sizeof(float)) {
       const auto at = [&] { return matrix + static_cast<size_t>(r) * static_cast<size_t>(n); };
+#if defined(__AVX512VL__)
       for (; r + 8 <= rows; r += 8) {
-        _mm256_storeu_ps(out + r, vector_ops::eight_products<true>(at(), 8, x, n));
+        vector_ops::Halves sum[8];
+        vector_ops::row_products<8>(at(), x, n, sum);
+        _mm256_storeu_ps(out + r, vector_ops::eight_trees(sum));
       }
-      if (r + 4 < rows) {
-        const int left = rows - r;
-        _mm256_mask_storeu_ps(out + r, static_cast<__mmask8>((1 << left) - 1),
-                              vector_ops::eight_products<false>(at(), left, x, n));
-        r = rows;
+#endif
+      for (; r + 4 <= rows; r += 4) {
+        vector_ops::Halves sum[4];
+        vector_ops::row_products<4>(at(), x, n, sum);
+        _mm_storeu_ps(out + r, vector_ops::four_trees(sum));
       }
     }
 #endif
@@ -260,7 +321,7 @@ CUMARL_HD CUMARL_INLINE int top_of(const Real* values, int count) {
 /// The same for a padded row, whatever pads it.
 template <class Real>
 CUMARL_HD CUMARL_INLINE int top_of_row(const Real* row, int count) {
-#if defined(__AVX512F__) && !defined(__CUDACC__)
+#if defined(__AVX512VL__) && !defined(__CUDACC__)
   if constexpr (sizeof(Real) == sizeof(float)) {
     __m256 most = vector_ops::eight_of(row, 0, count);
     for (int k = 8; k < count; k += 8) {
@@ -280,7 +341,7 @@ CUMARL_HD CUMARL_INLINE int top_of_row(const Real* row, int count) {
 /// Its largest value. Pre: no entry is -0.
 template <class Real>
 CUMARL_HD CUMARL_INLINE Real top_value(const Real* row, int count) {
-#if defined(__AVX512F__) && !defined(__CUDACC__)
+#if defined(__AVX512VL__) && !defined(__CUDACC__)
   if constexpr (sizeof(Real) == sizeof(float)) {
     __m256 most = vector_ops::eight_of(row, 0, count);
     for (int k = 8; k < count; k += 8) {
@@ -295,12 +356,12 @@ CUMARL_HD CUMARL_INLINE Real top_value(const Real* row, int count) {
 /// row[at] += change, which leaves the row ready to be read as a vector.
 template <class Real>
 CUMARL_HD CUMARL_INLINE void add_at(Real* row, int at, Real change) {
-#if defined(__AVX512F__) && !defined(__CUDACC__)
+#if defined(__AVX512VL__) && !defined(__CUDACC__)
   if constexpr (sizeof(Real) == sizeof(float)) {
     float* const eight = row + at / 8 * 8;
     const __m256 old = _mm256_loadu_ps(eight);
     _mm256_storeu_ps(eight, _mm256_mask_add_ps(old, static_cast<__mmask8>(1 << at % 8), old,
-                                              _mm256_set1_ps(change)));
+                                               _mm256_set1_ps(change)));
     return;
   }
 #endif

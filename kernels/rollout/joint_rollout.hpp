@@ -290,8 +290,8 @@ class JointLane {
       observe_all<Env>(team_, *cell_, env_, memory_, index, &moment);
       const bool ahead = more && t_ < end_ && episode == Episode::goes_on && !probes_now();
       if (ahead) draw(words, p.agents);
-      acted_ = AnyJointOf<Team>::turn(team_, p, memory_, index, at_, step,
-                                      ahead ? words : nullptr, chosen_);
+      acted_ = AnyJointOf<Team>::turn(team_, p, memory_, index, at_, step, ahead ? words : nullptr,
+                                      chosen_);
     } else {
       look(1 - at_);
       AnyJointOf<Team>::learn(team_, p, memory_, at_, step);
