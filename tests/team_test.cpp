@@ -263,8 +263,8 @@ Played<Env> play(const Setting& setting, const WithTeam& with_team) {
   const Slot slot{7, 0};
   const uint32_t live = 0;
   SlotPhase phase = SlotPhase::started;
-  const Rollout r{cell.data, states.data, memory.data,    nullptr,   &slot,   &live,  1, 1, 0,
-                  layout,    42,          setting.budget, &phase, nullptr, nullptr};
+  const Rollout r{cell.data, states.data, memory.data, nullptr,        &slot,  &live,   1,      1,
+                  0,         layout,      42,          setting.budget, &phase, nullptr, nullptr};
   std::memset(memory.data, 0, layout.memory_bytes);
   with_team([&](const auto& team) { start_run<Env, L>(team, r, 0); });
   for (int launch = 0; launch < 2; ++launch) {
