@@ -120,8 +120,7 @@ int main(int count, char** arguments) {
       for (long w = 0; w < threads; ++w) {
         workers.emplace_back([&, w] {
           for (long s = w; s < sessions; s += threads) {
-            changed[static_cast<size_t>(s)] =
-                session(game, static_cast<unsigned>(s + 1), periods);
+            changed[static_cast<size_t>(s)] = session(game, static_cast<unsigned>(s + 1), periods);
           }
         });
       }
