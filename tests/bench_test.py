@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 PROGRAM = sys.argv[1]
-HEADLINE = {"pricing", "matrix", "linear", "lbf", "lbf_observations", "mixing"}
+HEADLINE = {"pricing", "matrix", "linear", "linear_dense", "lbf", "lbf_observations", "mixing"}
 KEYS = {"bench", "device", "threads", "joint_steps_per_second", "agent_steps_per_second", "learning", "runs",
         "repeats", "median", "iqr", "bound", "check", "unit"}
 passed = failed = 0

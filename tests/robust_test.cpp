@@ -373,7 +373,6 @@ TEST(Attack, ByHand) {
     EXPECT_EQ(raw[k], wanted[k]) << k;
     EXPECT_EQ(x[k], wanted[k]) << k;
     EXPECT_EQ(raw[p.raw_pitch + k], k < 4 ? 0.5F : 1.0F - 0.95F) << k;
-    EXPECT_EQ(raw[2 * p.raw_pitch + k], k < 4 ? 0.5F : 0.95F) << "the global state is not attacked";
   }
   EXPECT_EQ(x[5], 1);
 }

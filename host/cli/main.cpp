@@ -562,7 +562,7 @@ int bench(const Options& o, const std::vector<std::string>& names, int repeats) 
   const auto warn = [](const std::string& text) {
     if (!text.empty()) fmt::print(stderr, "cumarl: {}\n", text);
   };
-  warn(cumarl::load_warning());
+  const std::string load = cumarl::load_warning();  // before this program adds to it
   std::vector<std::string> objects;
   bool ok = true;
   for (const std::string& name : chosen) {
@@ -592,6 +592,7 @@ int bench(const Options& o, const std::vector<std::string>& names, int repeats) 
       std::cout << "{\"benches\":[" << fmt::format("{}", fmt::join(objects, ",")) << "]}\n";
     }
   }
+  warn(load);
   return ok ? kDone : kFailed;
 }
 
