@@ -284,15 +284,20 @@ class JointLane {
     const Episode episode = play(chosen_, reward);
     const JointStep step{&chosen_, reward, episode, t_, key_};
     ++t_;
-    const Moment moment = now();
-    if (Team::size() == 1 && !p.perturb.attacks(moment)) {
-      uint32_t index[kMaxJointAgents];
-      observe_all<Env>(team_, *cell_, env_, memory_, index, &moment);
-      const bool ahead = more && t_ < end_ && episode == Episode::goes_on && !probes_now();
-      if (ahead) draw(words, p.agents);
-      acted_ = AnyJointOf<Team>::turn(team_, p, memory_, index, at_, step, ahead ? words : nullptr,
-                                      chosen_);
-    } else {
+    bool turned = false;
+    if constexpr (Team::size() == 1) {
+      const Moment moment = now();
+      if (!p.perturb.attacks(moment)) {
+        uint32_t index[kMaxJointAgents];
+        observe_all<Env>(team_, *cell_, env_, memory_, index, &moment);
+        const bool ahead = more && t_ < end_ && episode == Episode::goes_on && !probes_now();
+        if (ahead) draw(words, p.agents);
+        acted_ = AnyJointOf<Team>::turn(team_, p, memory_, index, at_, step,
+                                        ahead ? words : nullptr, chosen_);
+        turned = true;
+      }
+    }
+    if (!turned) {
       look(1 - at_);
       AnyJointOf<Team>::learn(team_, p, memory_, at_, step);
     }
