@@ -24,12 +24,6 @@ __device__ void AnyJointOf<JointTile>::learn(const JointTile& team, const JointP
                                              std::byte* memory, int from, const JointStep& step) {
   any_joint::learn(team, p, memory, from, step);
 }
-__device__ bool AnyJointOf<JointTile>::turn(const JointTile& team, const JointParams& p,
-                                            std::byte* memory, const uint32_t* index, int from,
-                                            const JointStep& step, const uint32_t* words,
-                                            JointAction& out) {
-  return any_joint::turn(team, p, memory, index, from, step, words, out);
-}
 __device__ void AnyJointOf<JointTile>::preferences(const JointTile& team, const JointParams& p,
                                                    std::byte* memory, int which, int agent,
                                                    double* out) {

@@ -21,9 +21,6 @@ struct AnyJointOf<JointTile> {
                              int which, const uint32_t* words, uint64_t t, JointAction& out);
   __device__ static void learn(const JointTile& team, const JointParams& p, std::byte* memory,
                                int from, const JointStep& step);
-  __device__ static bool turn(const JointTile& team, const JointParams& p, std::byte* memory,
-                              const uint32_t* index, int from, const JointStep& step,
-                              const uint32_t* words, JointAction& out);
   __device__ static void preferences(const JointTile& team, const JointParams& p, std::byte* memory,
                                      int which, int agent, double* out);
 };
