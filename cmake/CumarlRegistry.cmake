@@ -19,9 +19,11 @@ set(CUMARL_ENVS_A_UNIT 4 CACHE STRING
 set(CUMARL_ENVS "" CACHE STRING
   "Environments to compile, by the names of their headers (bertrand_logit;lbf); empty: all. A few build fast while one works on them")
 
-# g++ 12 sees uninitialised values in its own AVX-512 intrinsics once they are inlined.
+# g++ 12 sees uninitialised values in its own AVX-512 intrinsics once they are inlined. Its vectoriser of
+# straight code makes a fused multiply-add of x*y - z*w beside x*y + z*w, -ffp-contract=off or not;
+# scripts/test.sh looks for such instructions.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  set(CUMARL_KERNEL_FLAGS -Wno-maybe-uninitialized -Wno-uninitialized)
+  set(CUMARL_KERNEL_FLAGS -Wno-maybe-uninitialized -Wno-uninitialized -fno-tree-slp-vectorize)
 endif()
 
 # Lines of a .def file as "a;b" lists joined by "|".

@@ -123,6 +123,13 @@ part_hashes() {
   configure cpu-clang -DBUILD_TESTING=OFF -DCUMARL_BENCH=OFF -DCMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG" \
     "-DCUMARL_CPU_VARIANTS=generic;x86_64_v3" &&
     build cpu-clang cumarl_cli || return 0
+  # a product that is not rounded before it is added is another number
+  local fused
+  fused=$(for object in build/cpu/CMakeFiles/cumarl.dir/generated/*.o \
+    build/cpu-clang/CMakeFiles/cumarl.dir/generated/*.o; do
+    objdump -d "$object" | grep -qE '\svfn?m(add|sub)' && printf ' %s' "$object"
+  done || true)
+  if [[ -z $fused ]]; then pass; else fail "hashes: fused multiply-adds in$fused"; fi
   pair_configs build/cpu/cumarl "$work/pairs"
   same() { # WHAT WANTED GOT
     if [[ $2 == "$3" && $2 != failed* ]]; then

@@ -71,10 +71,10 @@ CUMARL_INLINE void four_trees(const Wide<Real>& a, const Wide<Real>& b, const Wi
 }
 
 #if defined(__AVX2__)
-// Vectors of floats go through 256-bit registers even where there are wider ones: what was stored
-// through 512 bits a moment ago is slow to load again on Zen 4 (docs/performance.md).
+// Vectors of floats in 256-bit registers, explicitly: g++ takes wider ones apart column by column
+// where there are none, and where there are they were no faster (docs/performance.md).
 
-/// Half of 16 columns.
+/// The halves of 16 columns.
 struct Halves {
   __m256 low{}, high{};
 
