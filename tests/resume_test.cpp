@@ -17,6 +17,11 @@ namespace {
 namespace fs = std::filesystem;
 
 const std::string kMark(32, 'a');
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr int kMoment = 400;  // milliseconds that a call may work: sanitizers are slow
+#else
+constexpr int kMoment = 8;
+#endif
 
 /// A folder that goes away with the test.
 class Folder : public testing::Test {
@@ -154,7 +159,7 @@ TEST_F(StudyInAFolder, GoesOnAfterInterruptions) {
   do {
     InterruptFlag stop{false};
     const std::jthread later([&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(8));
+      std::this_thread::sleep_for(std::chrono::milliseconds(kMoment));
       stop = true;
     });
     result = Runner(dilemma(path_)).run({}, &stop);
@@ -173,7 +178,7 @@ TEST_F(StudyInAFolder, TablesGoOnToo) {
   request.keep_tables = true;
   const auto expected = Runner(request).run().tables;
   request.directory = path_;
-  request.max_seconds = 0.01;
+  request.max_seconds = 1e-3 * kMoment;
   Result result;
   int calls = 0;
   do {
@@ -197,7 +202,7 @@ TEST_F(StudyInAFolder, OfOtherSettingsIsRefused) {
 TEST_F(StudyInAFolder, DamagedCheckpointCostsNothingButTime) {
   const std::string expected = Runner(dilemma("")).run().result_hash;
   RunRequest request = dilemma(path_);
-  request.max_seconds = 0.01;
+  request.max_seconds = 1e-3 * kMoment;
   ASSERT_TRUE(Runner(request).run().interrupted);
   std::string damaged = bytes("checkpoint");
   damaged[damaged.size() / 2] ^= 4;
