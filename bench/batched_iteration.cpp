@@ -95,21 +95,7 @@ struct Run {
   /// As AnyBatched does it.
   void update() const {
     const SerialTeam team;
-    Stages::Rows w;
-    Stages::working(own(), Stages::kTile, scratch->data(), &w);
-    for (int part = 0; part < s.parts; ++part) {
-      for (int tile = Stages::first_tile(part); tile < Stages::last_tile(run(), part); ++tile) {
-        for (int r = 0; r < Stages::kTile; ++r) {
-          Stages::gather(team, run(), w, tile * Stages::kTile + r, r);
-        }
-        for (int i = 0; i < p.agents; ++i) Stages::forward(team, run(), w, i, 0, Stages::kTile);
-        for (int r = 0; r < Stages::kTile; ++r) Stages::select(run(), w, r);
-        Stages::mix(team, run(), w, 0);
-        for (int i = 0; i < p.agents; ++i) Stages::backward(team, run(), w, i, 0);
-        Stages::collect(team, run(), w, 0, part, tile == Stages::first_tile(part), 0,
-                        static_cast<int>(own().size));
-      }
-    }
+    for (int part = 0; part < s.parts; ++part) Stages::part(team, run(), part, scratch->data());
     for (int b = 0; b < s.blocks; ++b) {
       Stages::reduce(team, run(), Stages::first_of(b), Stages::count_of(own(), b));
       Stages::measure(team, run(), b);

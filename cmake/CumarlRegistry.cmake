@@ -25,6 +25,8 @@ set(CUMARL_ENVS "" CACHE STRING
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set(CUMARL_KERNEL_FLAGS -Wno-maybe-uninitialized -Wno-uninitialized -fno-tree-slp-vectorize)
 endif()
+# Debug builds take millions of steps, too.
+list(APPEND CUMARL_KERNEL_FLAGS $<$<CONFIG:Debug>:-O1>)
 
 # Lines of a .def file as "a;b" lists joined by "|".
 function(cumarl_read_def file out)

@@ -38,6 +38,10 @@ struct BertrandStage {
   };
   static void fields(FieldVisitor& v, Config& c) {
     v("firms", c.firms, Bounds{2, 6}, "", "number of firms");
+    market_fields(v, c);
+  }
+  /// All but the number of firms.
+  static void market_fields(FieldVisitor& v, Config& c) {
     v("prices", c.prices, Bounds{2, 128}, "", "prices on each firm's grid");
     v("quality", c.quality, Bounds{-100, 100}, "", "a_i: one value, or one a firm");
     v("cost", c.cost, Bounds{0, 100}, "price", "c_i, marginal cost: one value, or one a firm");

@@ -47,30 +47,15 @@ struct BertrandLogitEntry {
   static constexpr InitKind kCustomInit = InitKind::expected;
   static constexpr uint64_t kMaxHistories = uint64_t{1} << 24;
 
-  struct Config {
-    int firms = 3;
-    int prices = 15;
-    std::vector<double> quality{2.0};
-    std::vector<double> cost{1.0};
-    double outside_quality = 0.0;
-    double mu = 0.25;
-    std::vector<double> xi{0.1};
+  struct Config : BertrandStage::Config {
+    Config() { firms = 3; }
     double entry = 0.001;
     double exit = 0.001;
   };
   static void fields(FieldVisitor& v, Config& c) {
     v("firms", c.firms, Bounds{3, kMaxAgents}, "",
-      "number of firms, the last of which enters and leaves");
-    v("prices", c.prices, Bounds{2, 128}, "", "prices on each firm's grid");
-    v("quality", c.quality, Bounds{-100, 100}, "", "a_i: one value, or one a firm");
-    v("cost", c.cost, Bounds{0, 100}, "price", "c_i, marginal cost: one value, or one a firm");
-    v("outside_quality", c.outside_quality, Bounds{-100, 100}, "", "a_0 of the outside good");
-    v("mu", c.mu, Bounds{0.001, 100}, "price", "horizontal differentiation");
-    v("xi", c.xi, Bounds{-1, 100}, "",
-      "the grid runs from pN - xi (pM - pN) to pM + xi (pM - pN), pN and pM those of all firms; "
-      "two "
-      "values [low, high] set the ends apart, and a negative low means the lowest price is c (1 + "
-      "low)");
+      "number of firms, the last of which enters and leaves; all of them set the grid's bounds");
+    BertrandStage::market_fields(v, c);
     v("entry", c.entry, Bounds{0, 1}, "",
       "probability that the last firm, out, enters in a period");
     v("exit", c.exit, Bounds{0, 1}, "", "probability that the last firm, in, is out of the next");
@@ -96,16 +81,8 @@ struct BertrandLogitEntry {
   /// outsider that neither enters nor leaves.
   static Params make(const Config& c, Arena& arena) {
     if (!(c.entry + c.exit > 0)) throw ParameterError("entry", "entry and exit are both 0");
-    BertrandStage::Config all;
-    all.firms = c.firms;
-    all.prices = c.prices;
-    all.quality = c.quality;
-    all.cost = c.cost;
-    all.outside_quality = c.outside_quality;
-    all.mu = c.mu;
-    all.xi = c.xi;
     Params p{};
-    p.market = BertrandStage::make(all, arena);
+    p.market = BertrandStage::make(c, arena);
     uint64_t histories = static_cast<uint64_t>(c.prices) + 1;
     for (int i = 0; i + 1 < c.firms; ++i) histories *= static_cast<uint64_t>(c.prices);
     if (histories > kMaxHistories) {
@@ -116,7 +93,7 @@ struct BertrandLogitEntry {
     p.exit = c.exit;
     p.start_in = c.entry / (c.entry + c.exit);
 
-    BertrandStage::Config inside = all;
+    BertrandStage::Config inside = c;
     inside.firms = c.firms - 1;
     const auto without_last = [&](std::vector<double>& values) {
       if (values.size() > 1) values.pop_back();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "envs/payoff_tables.hpp"
 #include "envs/repeated_game.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -28,7 +29,7 @@ struct ConstrainedStage {
       Family::matrix,
       "row of the player's payoff table, counted from 0",
       "the joint actions of the last `memory` periods"};
-  static constexpr int kMaxPlayers = 6;
+  static constexpr int kMaxPlayers = kMaxTablePlayers;
   static constexpr int kDefaultMemory = 0;
   static constexpr const char* kSizeKey = "payoffs";
   static constexpr InitKind kCustomInit = InitKind::constant;
@@ -53,26 +54,15 @@ struct ConstrainedStage {
 
   /// Throws ParameterError for tables that are no games, or not of one shape.
   static Params make(const Config& c, Arena& arena) {
+    check_payoffs(c.payoffs);
     const std::vector<int>& shape = c.payoffs.shape;
-    const auto depth = shape.size();
-    if (depth < 3 || shape[0] != static_cast<int>(depth) - 1 || shape[0] > kMaxPlayers) {
-      throw ParameterError("payoffs",
-                           "must be one table a player, nested as deep as there are players (2 to "
-                           "6): [[[3,0],[5,1]], [[3,5],[0,1]]] for two players with two actions");
-    }
-    for (const int size : shape) {
-      if (size > 128) throw ParameterError("payoffs", "up to 128 actions a player");
-    }
     if (c.costs.shape != shape) throw ParameterError("costs", "must have the shape of payoffs");
     Params p{};
     p.players = shape[0];
     for (int i = 0; i < p.players; ++i) p.actions[i] = shape[static_cast<size_t>(i) + 1];
-    p.bounds = Bounds{c.payoffs.values[0], c.payoffs.values[0]};
-    for (const double u : c.payoffs.values) {
-      p.bounds = {u < p.bounds.min ? u : p.bounds.min, u > p.bounds.max ? u : p.bounds.max};
-    }
-    p.payoff = arena.store(by_cell(c.payoffs));
-    p.cost = arena.store(by_cell(c.costs));
+    p.bounds = widened({c.payoffs.values[0], c.payoffs.values[0]}, c.payoffs.values);
+    p.payoff = arena.store(by_joint_action(c.payoffs));
+    p.cost = arena.store(by_joint_action(c.costs));
     return p;
   }
 
@@ -81,33 +71,13 @@ struct ConstrainedStage {
   static Bounds payoff_bounds(const Params& p) { return p.bounds; }
 
   CUMARL_HD static void payoffs(const Params& p, const int* actions, double* out) {
-    const double* const cell = p.payoff + at(p, actions);
+    const double* const cell = p.payoff + table_place(p.players, p.actions, actions);
     for (int i = 0; i < kMaxPlayers && i < p.players; ++i) out[i] = cell[i];
   }
   /// What a joint action costs, [players].
   CUMARL_HD static void costs(const Params& p, const int* actions, double* out) {
-    const double* const cell = p.cost + at(p, actions);
+    const double* const cell = p.cost + table_place(p.players, p.actions, actions);
     for (int i = 0; i < kMaxPlayers && i < p.players; ++i) out[i] = cell[i];
-  }
-
- private:
-  CUMARL_HD static size_t at(const Params& p, const int* actions) {
-    size_t cell = 0;
-    for (int i = 0; i < kMaxPlayers && i < p.players; ++i) {
-      cell = cell * static_cast<size_t>(p.actions[i]) + static_cast<size_t>(actions[i]);
-    }
-    return cell * static_cast<size_t>(p.players);
-  }
-
-  /// [player][cell] -> [cell][player]
-  static std::vector<double> by_cell(const Tensor& t) {
-    const auto players = static_cast<size_t>(t.shape[0]);
-    const size_t cells = t.values.size() / players;
-    std::vector<double> out(t.values.size());
-    for (size_t i = 0; i < players; ++i) {
-      for (size_t c = 0; c < cells; ++c) out[c * players + i] = t.values[i * cells + c];
-    }
-    return out;
   }
 };
 

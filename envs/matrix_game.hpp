@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "envs/payoff_tables.hpp"
 #include "envs/repeated_game.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -80,7 +81,7 @@ struct MatrixStage {
       Family::matrix,
       "row of the player's payoff table, counted from 0",
       "the joint actions of the last `memory` periods"};
-  static constexpr int kMaxPlayers = 6;
+  static constexpr int kMaxPlayers = kMaxTablePlayers;
   static constexpr int kDefaultMemory = 0;
   static constexpr const char* kSizeKey = "payoffs";
   static constexpr InitKind kCustomInit = InitKind::constant;
@@ -153,7 +154,7 @@ struct MatrixStage {
     }
     if (first.shape.size() == 2) first = common(first);
     if (second.shape.size() == 2) second = common(second);
-    check(first);
+    check_payoffs(first);
     if (!second.empty() && second.shape != first.shape) {
       throw ParameterError("other_payoffs", "must have the shape of payoffs");
     }
@@ -165,13 +166,9 @@ struct MatrixStage {
       p.cells *= static_cast<uint32_t>(p.actions[i]);
     }
     p.bounds = Bounds{first.values[0], first.values[0]};
-    for (const auto* tensor : {&first, &second}) {
-      for (const double u : tensor->values) {
-        p.bounds = {u < p.bounds.min ? u : p.bounds.min, u > p.bounds.max ? u : p.bounds.max};
-      }
-    }
-    p.payoff = arena.store(by_cell(first));
-    if (!second.empty() && probability > 0) p.other = arena.store(by_cell(second));
+    p.bounds = widened(widened(p.bounds, first.values), second.values);
+    p.payoff = arena.store(by_joint_action(first));
+    if (!second.empty() && probability > 0) p.other = arena.store(by_joint_action(second));
     p.other_probability = probability;
     p.hide_actions = c.hide_actions;
     p.reward = c.reward.value;
@@ -199,7 +196,7 @@ struct MatrixStage {
   static bool hides_actions(const Params& p) { return p.hide_actions; }
 
   CUMARL_HD static void payoffs(const Params& p, const int* actions, double* out) {
-    const size_t at = cell(p, actions);
+    const size_t at = table_place(p.players, p.actions, actions);
     for (int i = 0; i < kMaxPlayers && i < p.players; ++i) {
       const double u = p.payoff[at + static_cast<size_t>(i)];
       out[i] = p.other == nullptr
@@ -219,7 +216,7 @@ struct MatrixStage {
     shape(
         p, actions,
         [&p, table](const int* played, double* u) {
-          const size_t at = cell(p, played);
+          const size_t at = table_place(p.players, p.actions, played);
           for (int i = 0; i < kMaxPlayers && i < p.players; ++i) {
             u[i] = table[at + static_cast<size_t>(i)];
           }
@@ -254,41 +251,10 @@ struct MatrixStage {
     }
   }
 
-  CUMARL_HD static size_t cell(const Params& p, const int* actions) {
-    size_t at = 0;
-    for (int i = 0; i < kMaxPlayers && i < p.players; ++i) {
-      at = at * static_cast<size_t>(p.actions[i]) + static_cast<size_t>(actions[i]);
-    }
-    return at * static_cast<size_t>(p.players);
-  }
-
   static Tensor common(const Tensor& one) {
     Tensor both{one.values, {2, one.shape[0], one.shape[1]}};
     both.values.insert(both.values.end(), one.values.begin(), one.values.end());
     return both;
-  }
-
-  static void check(const Tensor& t) {
-    const auto depth = t.shape.size();
-    if (depth < 3 || t.shape[0] != static_cast<int>(depth) - 1 || t.shape[0] > kMaxPlayers) {
-      throw ParameterError("payoffs",
-                           "must be one table a player, nested as deep as there are players (2 to "
-                           "6): [[[3,0],[5,1]], [[3,5],[0,1]]] for two players with two actions");
-    }
-    for (const int size : t.shape) {
-      if (size > 128) throw ParameterError("payoffs", "up to 128 actions a player");
-    }
-  }
-
-  /// [player][cell] -> [cell][player]
-  static std::vector<double> by_cell(const Tensor& t) {
-    const auto players = static_cast<size_t>(t.shape[0]);
-    const size_t cells = t.values.size() / players;
-    std::vector<double> out(t.values.size());
-    for (size_t i = 0; i < players; ++i) {
-      for (size_t c = 0; c < cells; ++c) out[c * players + i] = t.values[i * cells + c];
-    }
-    return out;
   }
 };
 

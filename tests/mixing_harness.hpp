@@ -13,6 +13,7 @@
 #include "kernels/mixing/qmix.hpp"
 #include "kernels/mixing/qtran.hpp"
 #include "kernels/mixing/vdn.hpp"
+#include "tests/emulated_team.hpp"
 
 namespace cumarl::mixing_harness {
 
@@ -161,5 +162,40 @@ class Driven {
   RunKey key;
   uint64_t t = 0;
 };
+
+/// Plays, learns and evaluates for `steps` joint steps in a team of N lanes, three agents with 4, 2
+/// and 3 actions; the learner's whole memory.
+template <class L, class Real, int N>
+std::vector<std::byte> played(const typename L::Config& c, uint64_t steps) {
+  Driven<L, Real> d(c, {{4, 2, 3}, {5, 5, 5}, 19});
+  std::memset(d.memory(), 0, L::bytes(d.p));
+  const auto play = [&](const auto& team) {
+    L::init(team, d.p, d.memory(), d.key);
+    std::mt19937 rng(3);
+    for (uint64_t t = 0; t < steps; ++t) {
+      const auto a = d.random(rng), b = d.random(rng);
+      Block x(a.size() * sizeof(Real)), y(b.size() * sizeof(Real));
+      std::memcpy(x.data(), a.data(), a.size() * sizeof(Real));
+      std::memcpy(y.data(), b.data(), b.size() * sizeof(Real));
+      const uint32_t words[3] = {static_cast<uint32_t>(rng()), static_cast<uint32_t>(rng()),
+                                 static_cast<uint32_t>(rng())};
+      JointAction actions{};
+      L::act(team, d.p, d.memory(), d.seen(x.template as<Real>()), words, t + 2500, actions);
+      const float rewards[3] = {1, static_cast<float>(static_cast<double>(rng()) / 4294967296.0),
+                                -1};
+      L::learn(team, d.p, d.memory(), d.seen(x.template as<Real>()), d.seen(y.template as<Real>()),
+               {&actions, rewards, t % 5 == 4 ? Episode::ended : Episode::goes_on, t, d.key});
+      if (t % 4 == 0) L::begin(team, d.p, d.memory());  // an evaluated episode
+      double out[4];
+      L::policy(team, d.p, d.memory(), d.seen(y.template as<Real>()), 1, out);
+    }
+  };
+  if constexpr (N == 1) {
+    play(SerialTeam{});
+  } else {
+    run_emulated<N>(play);
+  }
+  return {d.memory(), d.memory() + L::bytes(d.p)};
+}
 
 }  // namespace cumarl::mixing_harness

@@ -4,7 +4,6 @@
 
 #include <cmath>
 
-#include "tests/emulated_team.hpp"
 #include "tests/mixing_tools.hpp"
 
 namespace {
@@ -163,12 +162,10 @@ TEST(Recurrent, EpisodesDoNotTouchEachOther) {
   }
 }
 
-/// Plays, learns and evaluates for a while; the whole memory.
-template <class L, class Real, int N>
-std::vector<std::byte> played() {
-  typename L::Config c;
-  c.precision.value = sizeof(Real) == 8 ? 1 : 0;
-  c.utility.kind.value = Utilities<Real>::kRecurrent;
+TEST(RecurrentTeams, TheSameBits) {
+  using L = Vdn<float>;
+  L::Config c;
+  c.utility.kind.value = Utilities<float>::kRecurrent;
   c.utility.width = 18;
   c.utility.shared = true;
   c.batch = 2;
@@ -176,42 +173,11 @@ std::vector<std::byte> played() {
   c.steps = 3;
   c.target_every = 2;
   c.replay_kind.value = L::kPrioritised;
-  Driven<L, Real> d(c, {{4, 2, 3}, {5, 5, 5}, 19});
-  std::memset(d.memory(), 0, L::bytes(d.p));
-  const auto play = [&](const auto& team) {
-    L::init(team, d.p, d.memory(), d.key);
-    std::mt19937 rng(3);
-    for (uint64_t t = 0; t < 10; ++t) {
-      const auto a = d.random(rng), b = d.random(rng);
-      Block x(a.size() * sizeof(Real)), y(b.size() * sizeof(Real));
-      std::memcpy(x.data(), a.data(), a.size() * sizeof(Real));
-      std::memcpy(y.data(), b.data(), b.size() * sizeof(Real));
-      const uint32_t words[3] = {static_cast<uint32_t>(rng()), static_cast<uint32_t>(rng()),
-                                 static_cast<uint32_t>(rng())};
-      JointAction actions{};
-      L::act(team, d.p, d.memory(), d.seen(x.template as<Real>()), words, t + 2500, actions);
-      const float rewards[3] = {1, static_cast<float>(draw(rng)), -1};
-      L::learn(team, d.p, d.memory(), d.seen(x.template as<Real>()), d.seen(y.template as<Real>()),
-               {&actions, rewards, t % 5 == 4 ? Episode::ended : Episode::goes_on, t, d.key});
-      if (t % 4 == 0) L::begin(team, d.p, d.memory());
-      double out[4];
-      L::policy(team, d.p, d.memory(), d.seen(y.template as<Real>()), 1, out);
-    }
-  };
-  if constexpr (N == 1) {
-    play(SerialTeam{});
-  } else {
-    run_emulated<N>(play);
-  }
-  return {d.memory(), d.memory() + L::bytes(d.p)};
-}
-
-TEST(RecurrentTeams, TheSameBits) {
-  const auto alone = played<Vdn<float>, float, 1>();
-  EXPECT_TRUE((played<Vdn<float>, float, 2>()) == alone);
-  EXPECT_TRUE((played<Vdn<float>, float, 4>()) == alone);
-  EXPECT_TRUE((played<Vdn<float>, float, 8>()) == alone);
-  EXPECT_TRUE((played<Vdn<float>, float, 16>()) == alone);
+  const auto alone = played<L, float, 1>(c, 10);
+  EXPECT_TRUE((played<L, float, 2>(c, 10)) == alone);
+  EXPECT_TRUE((played<L, float, 4>(c, 10)) == alone);
+  EXPECT_TRUE((played<L, float, 8>(c, 10)) == alone);
+  EXPECT_TRUE((played<L, float, 16>(c, 10)) == alone);
 }
 
 /// Two agents each see a cue of their own, 1 or -1, then twice nothing but a one, and are then paid

@@ -131,6 +131,7 @@ double luminance(charts::Rgb c) { return 0.2126 * c.r + 0.7152 * c.g + 0.0722 * 
 TEST(Colors, LightnessTellsValuesApart) {
   EXPECT_EQ(charts::hex(charts::viridis(0)), "#440154");
   EXPECT_EQ(charts::hex(charts::viridis(1)), "#fde725");
+  EXPECT_EQ(charts::hex(charts::viridis(0.5)), "#21918c");
   for (int k = 1; k <= 50; ++k) {
     EXPECT_GT(luminance(charts::viridis(k / 50.0)), luminance(charts::viridis((k - 1) / 50.0)));
     EXPECT_LT(luminance(charts::diverging(k / 50.0)), luminance(charts::diverging((k - 1) / 50.0)));
@@ -156,6 +157,40 @@ TEST(Colors, ScalesFitTheirValues) {
     const auto scale = charts::ColorScale::of(values);
     EXPECT_GT(scale.high, scale.low);
   }
+}
+
+// ---- heat maps ----
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t n = 0;
+  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++n;
+  return n;
+}
+
+TEST(HeatMaps, CellsStandWhereTheyBelong) {
+  charts::HeatMap map;
+  map.x_names = {"1", "2", "3"};
+  map.y_names = {"10", "20"};
+  map.values = {0, 0.5, 1, charts::kNone, -3, 2};
+  map.scale = {.low = 0, .high = 1};
+  charts::Svg svg(700, 620, "a < b & \"c\"");
+  draw_heat_map(svg, {92, 84, 480, 480}, map);
+  const std::string picture = svg.finish();
+  EXPECT_NE(picture.find("a &lt; b &amp; &quot;c&quot;"), std::string::npos);
+  // 480 pixels a side from (92, 84): columns 160 wide, rows 240 high, row 0 at the bottom. The ends
+  // and the middle of matplotlib's viridis; beyond the ends their colours.
+  const auto rect = [](const char* x, const char* y, const char* fill) {
+    return std::string("<rect x=\"") + x + "\" y=\"" + y +
+           "\" width=\"160.00\" height=\"240.00\" fill=\"" + fill + "\"";
+  };
+  EXPECT_EQ(count(picture, rect("92.00", "324.00", "#440154")), 1u);
+  EXPECT_EQ(count(picture, rect("252.00", "324.00", "#21918c")), 1u);
+  EXPECT_EQ(count(picture, rect("412.00", "324.00", "#fde725")), 1u);
+  EXPECT_EQ(count(picture, rect("252.00", "84.00", "#440154")), 1u);
+  EXPECT_EQ(count(picture, rect("412.00", "84.00", "#fde725")), 1u);
+  EXPECT_EQ(count(picture, "width=\"160.00\""), 5u);  // nothing is known of the sixth
+  EXPECT_EQ(count(picture, "nan"), 0u);
+  EXPECT_EQ(count(picture, "<svg"), count(picture, "</svg>"));
 }
 
 TEST(Png, Base64AndChunks) {
@@ -223,12 +258,6 @@ Result grid(int side) {
     }
   }
   return result_of(std::move(cells));
-}
-
-size_t count(const std::string& text, const std::string& word) {
-  size_t n = 0;
-  for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++n;
-  return n;
 }
 
 /// A page has numbers, not what C++ prints for what is none.

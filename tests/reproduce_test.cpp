@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 using Kind = PublishedFigure::Kind;
 
-const fs::path kGolden = fs::path(__FILE__).parent_path() / "data/calvano2020_sessions_1_40.csv";
+const fs::path kGolden = fs::path(CUMARL_TEST_DATA) / "calvano2020_sessions_1_40.csv";
 
 std::vector<std::string> lines_of(const fs::path& path) {
   std::ifstream file(path);

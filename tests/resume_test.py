@@ -153,9 +153,11 @@ def leaving(study):
     """SIGTERM, Ctrl-C and --max-time save the state; `resume` and `run` go on."""
     expected = study.expected()
     for number in (signal.SIGTERM, signal.SIGINT):
-        process = subprocess.Popen(study.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True)
-        time.sleep(0.15)
+        study.clear()
+        process = subprocess.Popen(study.command("--checkpoint-every", "0.02"),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and not os.path.exists(os.path.join(study.out, "checkpoint")):
+            time.sleep(0.001)
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
         check(f"signal {number}", process.returncode == 130, errors)

@@ -1,14 +1,11 @@
 /// \file
 /// Sweeps as experiments: cells that share settings and environments give what each gives alone;
-/// heat maps; the grid of Calvano et al.
+/// the grid of Calvano et al.
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
-#include <stdexcept>
 
 #include "cumarl/runner.hpp"
-#include "host/src/heat_map.hpp"
 #include "host/src/reproduce.hpp"
 
 namespace cumarl {
@@ -108,68 +105,6 @@ TEST(Sweeps, ErrorsOfLateCellsSayWhatCellsInFullSay) {
     EXPECT_EQ(error.problem().line, 15);
     EXPECT_EQ(error.problem().value, "1.5");
   }
-}
-
-// ---- heat maps ----
-
-size_t count(const std::string& text, const std::string& part) {
-  size_t n = 0;
-  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++n;
-  return n;
-}
-
-TEST(HeatMaps, ColorsRunFromEndToEnd) {
-  // The ends and the middle anchors of viridis: #440154, #fde725; a third of the way is #31688e.
-  EXPECT_EQ(heat_color(0), "#440154");
-  EXPECT_EQ(heat_color(-3), "#440154");
-  EXPECT_EQ(heat_color(1), "#fde725");
-  EXPECT_EQ(heat_color(7), "#fde725");
-  EXPECT_EQ(heat_color(1.0 / 3), "#31688e");
-  EXPECT_EQ(heat_color(0.5), heat_color(0.5 + 0.4 / (kHeatColors - 1)));
-  EXPECT_NE(heat_color(0.5), heat_color(0.5 + 1.1 / (kHeatColors - 1)));
-}
-
-TEST(HeatMaps, CellsStandWhereTheyBelong) {
-  HeatMap map;
-  map.title = "a < b & \"c\"";
-  map.x = {"x", {1, 2, 3}};
-  map.y = {"y", {10, 20}};
-  const double none = std::numeric_limits<double>::quiet_NaN();
-  map.values = {0, 0, 1, none, 0.5, 2};
-  map.low = 0;
-  map.high = 1;
-  const std::string svg = heat_map_svg(map);
-  EXPECT_NE(svg.find("<title>a &lt; b &amp; &quot;c&quot;</title>"), std::string::npos);
-  // 480 pixels a side from (92, 84): columns 160 wide, rows 240 high, row 0 at the bottom. Two equal
-  // neighbours are one rectangle.
-  const auto rect = [](const char* x, const char* y, const char* width, const char* fill) {
-    return std::string("<rect x=\"") + x + "\" y=\"" + y + "\" width=\"" + width +
-           "\" height=\"240.00\" fill=\"" + fill + "\"/>";
-  };
-  EXPECT_EQ(count(svg, rect("92.00", "324.00", "320.00", "#440154")), 1u);
-  EXPECT_EQ(count(svg, rect("412.00", "324.00", "160.00", "#fde725")), 1u);
-  EXPECT_EQ(count(svg, rect("92.00", "84.00", "160.00", "#d5dae0")), 1u);  // nothing known
-  EXPECT_EQ(count(svg, rect("412.00", "84.00", "160.00", "#fde725")), 1u);
-  EXPECT_EQ(count(svg, "height=\"240.00\""), 5u);
-  EXPECT_EQ(count(svg, "<svg"), count(svg, "</svg>"));
-}
-
-TEST(HeatMaps, RangesMayBeLeftToTheValues) {
-  HeatMap map;
-  map.x = {"x", {1, 2}};
-  map.y = {"y", {1}};
-  map.values = {5, 7};
-  const std::string svg = heat_map_svg(map);
-  EXPECT_NE(svg.find("width=\"240.00\" height=\"480.00\" fill=\"#440154\""), std::string::npos);
-  EXPECT_NE(svg.find("width=\"240.00\" height=\"480.00\" fill=\"#fde725\""), std::string::npos);
-  for (const double value : {3.0, std::numeric_limits<double>::quiet_NaN()}) {
-    map.values = {value, value};
-    EXPECT_EQ(heat_map_svg(map).find("nan"), std::string::npos);
-  }
-  map.values = {1};
-  EXPECT_THROW(heat_map_svg(map), std::invalid_argument);
-  map = {};
-  EXPECT_THROW(heat_map_svg(map), std::invalid_argument);
 }
 
 // ---- the grid ----

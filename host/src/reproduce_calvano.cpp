@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <set>
 
+#include "host/src/charts.hpp"
 #include "host/src/experiment.hpp"
-#include "host/src/heat_map.hpp"
 #include "host/src/reproduce.hpp"
 
 namespace cumarl {
@@ -175,24 +175,26 @@ std::vector<ReproduceRow> grid_rows(const std::vector<GridCell>& cells,
   return rows;
 }
 
+std::vector<std::string> texts_of(const std::set<double>& values) {
+  std::vector<std::string> texts;
+  for (const double value : values) texts.push_back(charts::number(value, 3));
+  return texts;
+}
+
 std::string grid_picture(const std::vector<GridCell>& cells, const Result& result) {
   std::set<double> alphas, betas;
   for (const GridCell& cell : cells) {
     alphas.insert(cell.alpha);
     betas.insert(cell.beta);
   }
-  HeatMap map;
-  map.title = "Profit gain of two Q-learning firms";
-  map.subtitle = fmt::format(
-      "{} x {} cells, {} sessions, {:.3g} joint steps; cf. figure 1 of Calvano et al. "
-      "2020",
-      alphas.size(), betas.size(), result.runs, static_cast<double>(result.joint_steps));
-  map.value_title = "mean profit gain";
-  map.x = {"beta, rate of decay of exploration (1/period)", {betas.begin(), betas.end()}};
-  map.y = {"alpha, learning rate", {alphas.begin(), alphas.end()}};
-  map.values.assign(alphas.size() * betas.size(), PublishedFigure::kNone);
-  map.low = 0.5;
-  map.high = 1.0;
+  charts::HeatMap map;
+  map.x_names = texts_of(betas);
+  map.y_names = texts_of(alphas);
+  map.x_label = "beta, rate of decay of exploration (1/period)";
+  map.y_label = "alpha, learning rate";
+  map.value_label = "mean profit gain";
+  map.scale = {.low = 0.5, .high = 1.0};
+  map.values.assign(alphas.size() * betas.size(), charts::kNone);
   for (const GridCell& cell : cells) {
     const auto r = static_cast<std::size_t>(std::distance(alphas.begin(), alphas.find(cell.alpha)));
     const auto c = static_cast<std::size_t>(std::distance(betas.begin(), betas.find(cell.beta)));
@@ -201,7 +203,17 @@ std::string grid_picture(const std::vector<GridCell>& cells, const Result& resul
       map.values[r * betas.size() + c] = gain->second.mean;
     }
   }
-  return heat_map_svg(map);
+  const char* const title = "Profit gain of two Q-learning firms";
+  charts::Svg svg(706, 634, title);
+  svg.text({24, 32}, title, {.size = 17, .bold = true});
+  svg.text({24, 54},
+           fmt::format("{} x {} cells, {} sessions, {:.3g} joint steps; cf. figure 1 of Calvano et "
+                       "al. 2020",
+                       alphas.size(), betas.size(), result.runs,
+                       static_cast<double>(result.joint_steps)),
+           {.color = svg.theme().faint});
+  draw_heat_map(svg, {92, 84, 480, 480}, map);
+  return svg.finish();
 }
 
 /// Throws ConfigError where the sweep is not one over alpha and beta.

@@ -89,21 +89,7 @@ void AnyBatchedOf<N>::end_rollout(const BatchedRun& run) {
 
 template <int N>
 void AnyBatchedOf<N>::part(const BatchedRun& run, int part, std::byte* scratch) {
-  any_batched::dispatch(run, [&]<class S>() {
-    const SerialTeam team;
-    const auto& p = S::params(run);
-    typename S::Rows rows;
-    S::working(p, S::kTile, scratch, &rows);
-    for (int tile = S::first_tile(part); tile < S::last_tile(run, part); ++tile) {
-      for (int r = 0; r < S::kTile; ++r) S::gather(team, run, rows, tile * S::kTile + r, r);
-      for (int i = 0; i < p.agents; ++i) S::forward(team, run, rows, i, 0, S::kTile);
-      for (int r = 0; r < S::kTile; ++r) S::select(run, rows, r);
-      S::mix(team, run, rows, 0);
-      for (int i = 0; i < p.agents; ++i) S::backward(team, run, rows, i, 0);
-      S::collect(team, run, rows, 0, part, tile == S::first_tile(part), 0,
-                 static_cast<int>(p.size));
-    }
-  });
+  any_batched::dispatch(run, [&]<class S>() { S::part(SerialTeam{}, run, part, scratch); });
 }
 
 template <int N>

@@ -346,6 +346,23 @@ struct BatchedStages {
     }
   }
 
+  /// A part's gradient by one team, tile after tile, in working memory for a tile.
+  template <class Team>
+  CUMARL_HD static void part(const Team& team, const BatchedRun& run, int part,
+                             std::byte* scratch) {
+    const Params& p = params(run);
+    Rows w;
+    working(p, kTile, scratch, &w);
+    for (int tile = first_tile(part); tile < last_tile(run, part); ++tile) {
+      for (int r = 0; r < kTile; ++r) gather(team, run, w, tile * kTile + r, r);
+      for (int i = 0; i < p.agents; ++i) forward(team, run, w, i, 0, kTile);
+      for (int r = 0; r < kTile; ++r) select(run, w, r);
+      mix(team, run, w, 0);
+      for (int i = 0; i < p.agents; ++i) backward(team, run, w, i, 0);
+      collect(team, run, w, 0, part, tile == first_tile(part), 0, static_cast<int>(p.size));
+    }
+  }
+
   /// The gradient of `count` parameters from `first` on, whole columns: the parts, one after another.
   template <class Team>
   CUMARL_HD static void reduce(const Team& team, const BatchedRun& run, uint64_t first, int count) {
@@ -434,9 +451,7 @@ struct BatchedStages {
  private:
   /// Word number `word` of the run's sequence of a stream, four to a block.
   CUMARL_HD static uint32_t word_of(RunKey key, uint64_t word, Stream stream) {
-    const Philox four = philox(key, word / 4, stream, 0);
-    const auto j = static_cast<int>(word % 4);
-    return j == 0 ? four.x0 : (j == 1 ? four.x1 : (j == 2 ? four.x2 : four.x3));
+    return philox(key, word / 4, stream, 0).word(static_cast<int>(word % 4));
   }
   template <class Team>
   CUMARL_HD static void expand(const Team& team, const BatchedRun& run, int lane, const float* raw,

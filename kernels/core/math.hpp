@@ -12,17 +12,17 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// e^x. Error below 2 ulp for x in [-708, 709]; 0 below that, +inf above (and NaN for NaN).
-/// Method: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^13 (remainder below 2^-57), scale by 2^n.
-CUMARL_HD inline double portable_exp(double x) {
-  if (!(x >= -708.0)) return x != x ? x : 0.0;
-  if (x > 709.0) return std::bit_cast<double>(uint64_t{0x7FF0000000000000});
+namespace math {
+/// e^x as fraction * 2^n, n the whole number in the lowest bits of `shifted`; Real is double or a
+/// vector of doubles. Pre: |x| <= 709.
+/// Method: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^13 (remainder below 2^-57).
+template <class Real>
+CUMARL_HD CUMARL_INLINE void split_exp(const Real& x, Real& fraction, Real& shifted) {
   constexpr double kShift = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to a whole number
-  const double shifted = x * 1.4426950408889634 + kShift;
-  const double n = shifted - kShift;
-  const double r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10;
-  double p = 1.6059043836821613e-10;
-  p = p * r + 2.0876756987868099e-09;
+  shifted = x * 1.4426950408889634 + kShift;
+  const Real n = shifted - kShift;
+  const Real r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10;
+  Real p = r * 1.6059043836821613e-10 + 2.0876756987868099e-09;
   p = p * r + 2.5052108385441720e-08;
   p = p * r + 2.7557319223985888e-07;
   p = p * r + 2.7557319223985893e-06;
@@ -33,7 +33,16 @@ CUMARL_HD inline double portable_exp(double x) {
   p = p * r + 4.1666666666666664e-02;
   p = p * r + 1.6666666666666666e-01;
   p = p * r + 0.5;
-  const double e = (p * r) * r + r + 1.0;
+  fraction = (p * r) * r + r + 1.0;
+}
+}  // namespace math
+
+/// e^x. Error below 2 ulp for x in [-708, 709]; 0 below that, +inf above (and NaN for NaN).
+CUMARL_HD inline double portable_exp(double x) {
+  if (!(x >= -708.0)) return x != x ? x : 0.0;
+  if (x > 709.0) return std::bit_cast<double>(uint64_t{0x7FF0000000000000});
+  double e, shifted;
+  math::split_exp(x, e, shifted);
   const int64_t exponent = static_cast<int64_t>(std::bit_cast<uint64_t>(shifted) << 32) >> 32;
   return e * std::bit_cast<double>(static_cast<uint64_t>(exponent + 1023) << 52);
 }

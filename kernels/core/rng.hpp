@@ -14,6 +14,11 @@ namespace cumarl::inline CUMARL_VARIANT {
 struct Philox {
   uint32_t x0, x1, x2, x3;
 
+  /// Word j. Pre: 0 <= j < 4.
+  CUMARL_HD CUMARL_INLINE uint32_t word(int j) const {
+    return j == 0 ? x0 : (j == 1 ? x1 : (j == 2 ? x2 : x3));
+  }
+
   CUMARL_HD static CUMARL_INLINE Philox block(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
                                               uint32_t k0, uint32_t k1) {
     for (int round = 0; round < 10; ++round) {
@@ -57,6 +62,23 @@ CUMARL_HD CUMARL_INLINE Philox philox(RunKey key, uint64_t step, Stream stream, 
                        static_cast<uint32_t>(key.run >> 32), static_cast<uint32_t>(key.seed),
                        static_cast<uint32_t>(key.seed >> 32));
 }
+
+/// A run's words of a stream that is one sequence, by their numbers, four to a block; the block that
+/// was read last is kept.
+class WordSequence {
+ public:
+  CUMARL_HD CUMARL_INLINE uint32_t at(RunKey key, Stream stream, uint64_t number) {
+    if (number / 4 != block_) {
+      block_ = number / 4;
+      words_ = philox(key, block_, stream, 0);
+    }
+    return words_.word(static_cast<int>(number % 4));
+  }
+
+ private:
+  Philox words_;
+  uint64_t block_ = ~uint64_t{0};
+};
 
 /// A whole number below `bound` from 32 random bits (bias below bound / 2^32).
 CUMARL_HD CUMARL_INLINE uint32_t below(uint32_t word, uint32_t bound) {

@@ -70,9 +70,8 @@ struct ActorCritic {
                             JointAction& out) {
     typename Actor::Policy policy;
     for (int i = 0; i < p.actor.agents; ++i) {
-      Actor::at(team, p.actor, policy_weights(p, memory, i), i, seen.agent(i), policy);
-      const Real choice = policy.draw(words[i]);
-      Actor::play(p.actor, i, choice, out);
+      const Real choice = Actor::act(team, p.actor, policy_weights(p, memory, i), i, seen.agent(i),
+                                     words[i], policy, out);
       if (team.rank() == 0) chosen(p, memory)[i] = choice;
     }
     team.sync();

@@ -163,13 +163,19 @@ struct LinearActor {
     }
   }
 
-  /// Hands what agent i chose to the environment.
-  CUMARL_HD static void play(const Params& p, int agent, Real chosen, JointAction& out) {
+  /// Draws what agent i does at x with a random word, and hands it to the environment. Returns what
+  /// was drawn; `policy` is the policy at x.
+  template <class Team>
+  CUMARL_HD static Real act(const Team& team, const Params& p, const Real* w, int agent,
+                            const Real* x, uint32_t word, Policy& policy, JointAction& out) {
+    at(team, p, w, agent, x, policy);
+    const Real chosen = policy.draw(word);
     if (p.real) {
       out.value[agent] = in_range(p, agent, static_cast<double>(chosen));
     } else {
       out.action[agent] = static_cast<int32_t>(chosen);
     }
+    return chosen;
   }
 
   /// The evaluated policy: probabilities [actions], or the mean action in out[0].

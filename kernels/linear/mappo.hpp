@@ -164,10 +164,8 @@ struct Mappo {
     const int k = head(memory)->count;
     typename Actor::Policy policy;
     for (int i = 0; i < p.actor.agents; ++i) {
-      Actor::at(team, p.actor, policy_weights(p, memory, policy_of(p, i)), i, seen.agent(i),
-                policy);
-      const Real chosen = policy.draw(words[i]);
-      Actor::play(p.actor, i, chosen, out);
+      const Real chosen = Actor::act(team, p.actor, policy_weights(p, memory, policy_of(p, i)), i,
+                                     seen.agent(i), words[i], policy, out);
       if (team.rank() == 0) {
         steps.at(Kept::chosen, k, i) = chosen;
         steps.at(Kept::log_probability, k, i) = static_cast<Real>(policy.log_probability(chosen));

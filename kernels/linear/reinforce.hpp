@@ -77,9 +77,8 @@ struct Reinforce {
     const int k = count(memory);
     typename Actor::Policy policy;
     for (int i = 0; i < p.actor.agents; ++i) {
-      Actor::at(team, p.actor, policy_weights(p, memory, i), i, seen.agent(i), policy);
-      const Real chosen = policy.draw(words[i]);
-      Actor::play(p.actor, i, chosen, out);
+      const Real chosen = Actor::act(team, p.actor, policy_weights(p, memory, i), i, seen.agent(i),
+                                     words[i], policy, out);
       if (team.rank() == 0) steps.at(Kept::chosen, k, i) = chosen;
     }
   }

@@ -19,8 +19,8 @@ CUMARL_HD CUMARL_INLINE Real elu(Real x) {
 }
 
 #if !defined(__CUDACC__)
-/// elu(x) of n numbers in place: the operations of portable_exp one by one, on vectors. Below -708,
-/// where portable_exp is 0, the exponential is too small to be seen beside the 1.
+/// elu(x) of n numbers in place, by vectors. Below -708, where portable_exp is 0, the exponential is
+/// too small to be seen beside the 1.
 /// Pre: x is aligned to 64 bytes; n is padded.
 template <class Real>
 CUMARL_INLINE void elu_columns(Real* x, int n) {
@@ -36,22 +36,8 @@ CUMARL_INLINE void elu_columns(Real* x, int n) {
     const Vector none{};
     const Vector below = was < none ? was : none;
     const Vector v = below > none - 708.0 ? below : none - 708.0;
-    constexpr double kShift = 6755399441055744.0;
-    const Vector shifted = v * 1.4426950408889634 + kShift;
-    const Vector whole = shifted - kShift;
-    const Vector r = (v - whole * 0.693147180369123816490) - whole * 1.90821492927058770002e-10;
-    Vector p = r * 1.6059043836821613e-10 + 2.0876756987868099e-09;
-    p = p * r + 2.5052108385441720e-08;
-    p = p * r + 2.7557319223985888e-07;
-    p = p * r + 2.7557319223985893e-06;
-    p = p * r + 2.4801587301587302e-05;
-    p = p * r + 1.9841269841269841e-04;
-    p = p * r + 1.3888888888888889e-03;
-    p = p * r + 8.3333333333333332e-03;
-    p = p * r + 4.1666666666666664e-02;
-    p = p * r + 1.6666666666666666e-01;
-    p = p * r + 0.5;
-    const Vector e = (p * r) * r + r + 1.0;
+    Vector e, shifted;
+    math::split_exp(v, e, shifted);
     // the lowest bits of `shifted` are the whole number; the shift drops all others
     const Bits scale = (std::bit_cast<Bits>(shifted) + 1023) << 52;
     const Vector bent = e * std::bit_cast<Vector>(scale) - 1.0;

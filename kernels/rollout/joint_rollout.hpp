@@ -412,13 +412,8 @@ class JointLane {
   /// The exploration words of this step: numbers t * agents + i of the run's.
   CUMARL_HD void draw(uint32_t* words, int n) {
     for (int i = 0; i < n; ++i) {
-      const uint64_t word = t_ * static_cast<uint64_t>(n) + static_cast<uint64_t>(i);
-      if (word / 4 != drawn_) {
-        drawn_ = word / 4;
-        ahead_ = philox(key_, drawn_, Stream::explore, 0);
-      }
-      const auto j = static_cast<int>(word % 4);
-      words[i] = j == 0 ? ahead_.x0 : (j == 1 ? ahead_.x1 : (j == 2 ? ahead_.x2 : ahead_.x3));
+      words[i] = words_.at(key_, Stream::explore,
+                           t_ * static_cast<uint64_t>(n) + static_cast<uint64_t>(i));
     }
   }
 
@@ -433,8 +428,7 @@ class JointLane {
   int at_;  ///< the place of what is seen now; the other one is for what comes next
   JointAction chosen_;
   bool acted_;  ///< chosen_ is the joint action of step t_, which is still to be taken
-  Philox ahead_;
-  uint64_t drawn_ = ~uint64_t{0};
+  WordSequence words_;
 };
 
 /// Starts a run: weights and initial state.

@@ -271,13 +271,7 @@ class Lane {
       return words_ + skipped;
     } else {
       for (int i = 0; i < count; ++i) {
-        const uint64_t word = first + static_cast<uint64_t>(i);
-        if (word / 4 != drawn_) {
-          drawn_ = word / 4;
-          ahead_ = philox(key_, drawn_, Stream::explore, 0);
-        }
-        const auto j = static_cast<int>(word % 4);
-        words_[i] = j == 0 ? ahead_.x0 : (j == 1 ? ahead_.x1 : (j == 2 ? ahead_.x2 : ahead_.x3));
+        words_[i] = sequence_.at(key_, Stream::explore, first + static_cast<uint64_t>(i));
       }
       return words_;
     }
@@ -300,8 +294,7 @@ class Lane {
   uint32_t keep_[kAgents][Chunk];
   uint32_t forced_[kAgents][Chunk];
   alignas(64) uint32_t words_[kWords];
-  Philox ahead_;                   ///< Chunk == 1: the block read last
-  uint64_t drawn_ = ~uint64_t{0};  ///< and its number
+  WordSequence sequence_;  ///< Chunk == 1: where words come from
 };
 
 /// Work on one slot at a time; what backends launch.
