@@ -42,7 +42,7 @@ const Case kCases[] = {
      "[stop]\nstable_periods = 100\nmax_steps = 1000\n"},
     {"Joint",
      "[env]\nname = \"lbf\"\nmax_steps = 10\n[learner]\nname = \"linear_q\"\n"
-     "features = { kind = \"one_hot\" }\nexploration = { start = 0.5 }\n"
+     "features = { kind = \"quadratic\" }\nexploration = { start = 0.5 }\n"
      "[evaluation]\nepisodes = 2\n[stop]\nmax_steps = 300\n"},
     {"ManyLanes",
      "[env]\nname = \"coin_game\"\nsize = [3, 3]\nmax_steps = 5\n"

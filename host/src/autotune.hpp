@@ -15,8 +15,8 @@ struct AutotuneRequest {
   std::string bench;
   std::string device = "auto";
   int threads = 0;
-  int repeats = 7;                ///< of either side of a comparison
-  std::vector<std::string> sets;  ///< "key.path=value", over the bench's configuration
+  int repeats = 7;                  ///< of either side of a comparison
+  std::vector<std::string> sets{};  ///< "key.path=value", over the bench's configuration
 };
 
 /// Two policies that were measured in turn. The interval is that of `cumarl bench compare`

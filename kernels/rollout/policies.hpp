@@ -77,12 +77,12 @@ struct CudaBatchPolicy {
 
 /// All of them.
 struct Policies {
-  CpuRolloutPolicy cpu_rollout;
-  CpuJointPolicy cpu_joint;
-  CpuBatchPolicy cpu_batch;
-  CudaRolloutPolicy cuda_rollout;
-  CudaBatchedPolicy cuda_batched;
-  CudaBatchPolicy cuda_batch;
+  CpuRolloutPolicy cpu_rollout{};
+  CpuJointPolicy cpu_joint{};
+  CpuBatchPolicy cpu_batch{};
+  CudaRolloutPolicy cuda_rollout{};
+  CudaBatchedPolicy cuda_batched{};
+  CudaBatchPolicy cuda_batch{};
 };
 inline constexpr Policies kPolicies{};
 
