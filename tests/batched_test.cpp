@@ -317,7 +317,8 @@ struct EmulatedLauncher : SerialLauncher {
 
 /// Updates by launches leave the same weights, targets and moments as tile after tile.
 template <class L, class Launcher>
-void check_launches(const typename L::Config& config, int updates) {
+void check_launches(const typename L::Config& config, int updates,
+                    const CudaBatchedPolicy& policy = {}) {
   Lanes<L> tiles(config, kSizes), launched(config, kSizes);
   using Stages = BatchedStages<L>;
   Block work(Stages::working(launched.own(), config.batch, nullptr, nullptr));
@@ -326,7 +327,7 @@ void check_launches(const typename L::Config& config, int updates) {
   Launcher on;
   for (int update = 0; update < updates; ++update) {
     tiles.update();
-    launch_update<L>(on, launch_sizes<L>(launched.p, launched.s), launched.run(), w);
+    launch_update<L>(on, launch_sizes<L>(launched.p, launched.s, policy), launched.run(), w);
   }
   // up to what `prepare` has made
   EXPECT_EQ(std::memcmp(tiles.learner() + tiles.own().weights,
@@ -346,6 +347,9 @@ TEST(BatchedLaunches, HaveTheBitsOfTheTiles) {
   shared.utility.shared = true;
   shared.mixer.layers = 1;
   check_launches<Qmix<float>, SerialLauncher>(shared, 3);
+  for (const uint64_t rows : {1, 4, 32}) {
+    check_launches<Qmix<float>, SerialLauncher>(base_config<Qmix<float>>(), 1, {.rows = rows});
+  }
 }
 
 TEST(BatchedLaunches, HaveTheBitsOfOneLaneWithTeamsOfMore) {
@@ -528,12 +532,12 @@ TEST(BatchedRounds, KeepWhatEveryLaneOfTheWalkDid) {
 
 /// A walk by launches in place of tiles.
 template <class Launcher>
-void walk_by_launches(WalkRun& walk, int iterations) {
+void walk_by_launches(WalkRun& walk, int iterations, const CudaBatchedPolicy& policy = {}) {
   const CpuBackend one(1);
   cpu_batched_kernels<Walk>().start(one, walk.r);
   const BatchedRun run = walk.run();
   const auto& p = BatchedStages<WalkL>::params(run);
-  const LaunchSizes n = launch_sizes<WalkL>(*run.p, *run.s);
+  const LaunchSizes n = launch_sizes<WalkL>(*run.p, *run.s, policy);
   Block work(BatchedStages<WalkL>::working(p, run.s->batch, nullptr, nullptr));
   BatchedStages<WalkL>::Rows w;
   BatchedStages<WalkL>::working(p, run.s->batch, work.data(), &w);
@@ -577,6 +581,9 @@ TEST(BatchedRounds, HaveTheSameBitsByLaunchesAndByTiles) {
   WalkRun launched(walk_config(), 10 * 120);
   walk_by_launches<SerialLauncher>(launched, 10);
   same(launched);
+  WalkRun in_rows(walk_config(), 10 * 120);
+  walk_by_launches<SerialLauncher>(in_rows, 10, {.rows = 32});  // of 40: the second team has 8
+  same(in_rows);
   // interrupted and taken up again after every iteration
   WalkRun pieces(walk_config(), 10 * 120);
   pieces.r.budget = 1;

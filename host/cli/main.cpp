@@ -22,6 +22,7 @@
 #include "host/cli/ranks.hpp"
 #include "host/cli/report_command.hpp"
 #include "host/cli/results_commands.hpp"
+#include "host/src/autotune.hpp"
 #include "host/src/bench.hpp"
 #include "host/src/bench_compare.hpp"
 #include "host/src/config.hpp"
@@ -596,6 +597,21 @@ int bench(const Options& o, const std::vector<std::string>& names, int repeats) 
   return ok ? kDone : kFailed;
 }
 
+int autotune(const Options& o, const std::vector<std::string>& names, int repeats) {
+  if (names.size() != 1) {
+    throw cumarl::ConfigError({.source = "bench --autotune", .why = "needs one bench's NAME"});
+  }
+  const cumarl::Autotuned tuned = cumarl::autotune(
+      {names[0], o.request.device, o.request.threads, repeats, o.request.sets},
+      [&](const cumarl::PolicyAttempt& attempt) {
+        if (!o.quiet) fmt::print(stderr, "{}\n", cumarl::to_text(attempt));
+      },
+      &interrupted);
+  if (tuned.interrupted) return kInterrupted;
+  std::cout << (o.json ? cumarl::to_json(tuned) + "\n" : cumarl::to_text(tuned));
+  return kDone;
+}
+
 int dispatch(int argc, char** argv) {
   CLI::App app{"cumarl: thousands of multi-agent learning runs at a time, on CPU and GPU"};
   app.name("cumarl");
@@ -694,6 +710,10 @@ int dispatch(int argc, char** argv) {
       ->check(CLI::Range(1, 1000));
   bench_app->add_flag("--json", o.json, "one JSON object on standard output");
   bench_app->add_flag("--quiet", o.quiet, "no progress");
+  bool autotunes = false;
+  bench_app->add_flag(
+      "--autotune", autotunes,
+      "find the fastest tuning policy for NAME on this machine, and print it as C++");
 
   auto* list_app = app.add_subcommand("list", "envs | learners | experiments | benches | games");
   list_app->add_option("WHAT", what, "envs, learners, experiments, benches or games")->required();
@@ -774,7 +794,9 @@ int dispatch(int argc, char** argv) {
     std::cout << (o.json ? cumarl::to_json(solved).dump() + "\n" : cumarl::to_text(solved));
     return kDone;
   }
-  if (*bench_app) return bench(o, bench_names, repeats);
+  if (*bench_app) {
+    return autotunes ? autotune(o, bench_names, repeats) : bench(o, bench_names, repeats);
+  }
   if (*list_app) return list(what, o.json);
   if (*export_app) return export_command(export_dir, export_format, export_out), kDone;
   if (*merge_app) return merge_command(merge_dirs, merge_out, o.json), kDone;

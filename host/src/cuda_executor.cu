@@ -51,12 +51,11 @@ class CudaArena final : public Arena {
 
 class CudaExecutor final : public Executor {
  public:
-  explicit CudaExecutor(int device) : backend_(device) {
+  CudaExecutor(int device, const Policies& policies) : Executor(policies), backend_(device) {
     cudaDeviceProp facts{};
     CUMARL_CUDA_CHECK(cudaGetDeviceProperties(&facts, device));
     name_ = "cuda:" + std::to_string(device) + " (" + facts.name + ")";
-    threads_ = static_cast<uint64_t>(facts.multiProcessorCount) *
-               static_cast<uint64_t>(facts.maxThreadsPerMultiProcessor);
+    processors_ = static_cast<uint64_t>(facts.multiProcessorCount);
   }
 
   std::string name() const override { return name_; }
@@ -67,10 +66,10 @@ class CudaExecutor final : public Executor {
     CUMARL_CUDA_CHECK(cudaMemGetInfo(&free, &total));
     return free;
   }
-  /// Some three times what the rollout's registers let the device run at once.
-  uint64_t useful_batch(uint64_t) const override { return threads_; }
-  /// An estimated second or two with a full batch, a tenth of that with few runs.
-  uint64_t launch_budget() const override { return 100'000; }
+  uint64_t useful_batch(uint64_t) const override {
+    return processors_ * policies().cuda_batch.runs_per_processor;
+  }
+  uint64_t launch_budget() const override { return policies().cuda_batch.steps; }
 
   std::unique_ptr<Arena> arena() override { return std::make_unique<CudaArena>(backend_); }
   std::byte* allocate(size_t bytes) override { return device_allocate(backend_.device(), bytes); }
@@ -98,7 +97,7 @@ class CudaExecutor final : public Executor {
  private:
   CudaBackend backend_;
   std::string name_;
-  uint64_t threads_ = 0;  ///< that the device can hold at once
+  uint64_t processors_ = 0;
 };
 
 /// "13.0" for 13000.
@@ -119,8 +118,8 @@ std::pair<int, std::string> count_devices() {
 
 int cuda_device_count() { return count_devices().first; }
 
-std::unique_ptr<Executor> make_cuda_executor(int device) {
-  return std::make_unique<CudaExecutor>(device);
+std::unique_ptr<Executor> make_cuda_executor(int device, const Policies& policies) {
+  return std::make_unique<CudaExecutor>(device, policies);
 }
 
 std::vector<std::string> cuda_description() {

@@ -16,7 +16,7 @@ namespace {
 
 class CpuExecutor final : public Executor {
  public:
-  explicit CpuExecutor(int threads) : backend_(threads) {}
+  CpuExecutor(int threads, const Policies& policies) : Executor(policies), backend_(threads) {}
 
   std::string name() const override { return "cpu"; }
   size_t free_memory() const override {
@@ -27,11 +27,11 @@ class CpuExecutor final : public Executor {
     return static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) *
            static_cast<size_t>(sysconf(_SC_PAGESIZE));
   }
-  /// Many small runs, as every launch has its costs; a few of those that are large.
+  /// See CpuBatchPolicy.
   uint64_t useful_batch(uint64_t run_bytes) const override {
-    constexpr uint64_t kMost = 65'536, kBytes = uint64_t{256} << 20, kEach = 16;
-    const uint64_t fewest = kEach * static_cast<uint64_t>(backend_.threads());
-    return std::clamp(kBytes / std::max<uint64_t>(run_bytes, 1), std::min(fewest, kMost), kMost);
+    const CpuBatchPolicy& p = policies().cpu_batch;
+    const uint64_t fewest = p.runs_per_thread * static_cast<uint64_t>(backend_.threads());
+    return std::clamp(p.bytes / std::max<uint64_t>(run_bytes, 1), std::min(fewest, p.runs), p.runs);
   }
   uint64_t launch_budget() const override { return ~uint64_t{0}; }
 
@@ -70,9 +70,10 @@ std::vector<std::string> present_devices() {
   return names;
 }
 
-std::unique_ptr<Executor> make_executor(const std::string& device, int threads) {
+std::unique_ptr<Executor> make_executor(const std::string& device, int threads,
+                                        const Policies& policies) {
   if (device == "auto") {
-    if (cuda_device_count() > 0) return make_cuda_executor(0);
+    if (cuda_device_count() > 0) return make_cuda_executor(0, policies);
   } else if (device == "cuda" || device.starts_with("cuda:")) {
     int index = 0;
     const char* end = device.data() + device.size();
@@ -82,12 +83,12 @@ std::unique_ptr<Executor> make_executor(const std::string& device, int threads) 
     if (!whole || index < 0 || index >= cuda_device_count()) {
       throw DeviceError(device, present_devices());
     }
-    return make_cuda_executor(index);
+    return make_cuda_executor(index, policies);
   } else if (device != "cpu") {
     throw DeviceError(device, present_devices(), "devices are auto, cpu, cuda and cuda:I");
   }
   const int all = static_cast<int>(std::thread::hardware_concurrency());
-  return std::make_unique<CpuExecutor>(threads > 0 ? threads : (all > 0 ? all : 1));
+  return std::make_unique<CpuExecutor>(threads > 0 ? threads : (all > 0 ? all : 1), policies);
 }
 
 }  // namespace cumarl

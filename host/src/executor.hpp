@@ -14,8 +14,11 @@ namespace cumarl {
 
 class Executor {
  public:
+  explicit Executor(const Policies& policies) : policies_(policies) {}
   virtual ~Executor() = default;
 
+  /// Tuning of what is launched.
+  const Policies& policies() const { return policies_; }
   /// "cpu" or "cuda:0 (NVIDIA H200)".
   virtual std::string name() const = 0;
   /// Memory that can be allocated now, in bytes.
@@ -36,6 +39,9 @@ class Executor {
   virtual void start(const PairModel& pair, int shape, const Rollout& r) = 0;
   virtual void advance(const PairModel& pair, int shape, const Rollout& r) = 0;
   virtual void finish(const PairModel& pair, int shape, const Rollout& r) = 0;
+
+ private:
+  Policies policies_;
 };
 
 /// Memory of an executor, released with its owner.
@@ -54,14 +60,16 @@ class DeviceBuffer {
 };
 
 /// `device`: "auto", "cpu", "cuda", "cuda:I"; `threads`: CPU threads, 0 for all. Throws DeviceError.
-std::unique_ptr<Executor> make_executor(const std::string& device, int threads);
+/// Pre: check_policies(policies).
+std::unique_ptr<Executor> make_executor(const std::string& device, int threads,
+                                        const Policies& policies = kPolicies);
 
 /// Names of the devices present: "cpu", "cuda:0", ...
 std::vector<std::string> present_devices();
 
 /// Implemented by cuda_executor.cu, or by no_cuda.cpp in a build without CUDA (none present).
 int cuda_device_count();
-std::unique_ptr<Executor> make_cuda_executor(int device);
+std::unique_ptr<Executor> make_cuda_executor(int device, const Policies& policies);
 /// One line a device for `cumarl doctor`: name, memory, compute capability, driver and runtime.
 std::vector<std::string> cuda_description();
 

@@ -66,6 +66,7 @@ Flight::Flight(const Experiment& experiment, const Group& group, Executor& execu
   rollout_.seed = static_cast<uint64_t>(experiment.seed);
   rollout_.budget = budget;
   rollout_.phase = reinterpret_cast<SlotPhase*>(phases_.data());
+  rollout_.policies = &executor.policies();
 }
 
 template <class Kernel>

@@ -7,7 +7,7 @@ namespace cumarl {
 
 int cuda_device_count() { return 0; }
 
-std::unique_ptr<Executor> make_cuda_executor(int device) {
+std::unique_ptr<Executor> make_cuda_executor(int device, const Policies&) {
   throw DeviceError("cuda:" + std::to_string(device), {"cpu"}, "this build has no CUDA");
 }
 

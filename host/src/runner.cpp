@@ -16,6 +16,7 @@
 #include "host/src/experiment.hpp"
 #include "host/src/flight.hpp"
 #include "host/src/pacer.hpp"
+#include "host/src/policy_figures.hpp"
 #include "host/src/study_folder.hpp"
 #include "host/src/summary.hpp"
 #include "rules_digest.hpp"
@@ -233,7 +234,9 @@ Runner::Runner(const RunRequest& request) : impl_(new Impl) {
   impl.request = request;
   impl.experiment = read_experiment(request);
   impl.groups = group_cells(impl.experiment);
-  impl.executor = make_executor(request.device, request.threads);
+  const Policies policies = request.policies ? *request.policies : kPolicies;
+  check_policies(policies);
+  impl.executor = make_executor(request.device, request.threads, policies);
   if (impl.experiment.cells.size() > 1 && request.keep_tables) {
     throw Error("tables are kept for one cell only, not for a sweep");
   }

@@ -8,6 +8,7 @@
 
 #include "kernels/batched/run.hpp"
 #include "kernels/core/launch.cuh"
+#include "kernels/rollout/policies.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
 
@@ -18,6 +19,7 @@ struct CudaBatchedRun {
   const BatchedShape& s;
   BatchedRun run;
   std::byte* work;
+  const CudaBatchedPolicy& policy;
 };
 
 /// Every function adds to the backend's stream and does not wait; all of them can be captured into a

@@ -367,7 +367,7 @@ template <int N>
 void CudaBatchedOf<N>::act(const CudaBatchedRun& on, int number) {
   cuda_batched::dispatch(on, [&]<class L>() {
     const cuda_batched::Work<L> work(on.p, on.s, on.work);
-    const LaunchSizes n = launch_sizes<L>(on.p, on.s);
+    const LaunchSizes n = launch_sizes<L>(on.p, on.s, on.policy);
     cuda_batched::Launcher launcher{on.backend};
     if constexpr (std::is_same_v<typename L::Real, float>) {
       if (on.s.products != Products::exact) {
@@ -387,7 +387,7 @@ template <int N>
 void CudaBatchedOf<N>::keep(const CudaBatchedRun& on, int number) {
   cuda_batched::dispatch(on, [&]<class L>() {
     cuda_batched::Launcher launcher{on.backend};
-    launch_keeping<L>(launcher, launch_sizes<L>(on.p, on.s), on.run, number);
+    launch_keeping<L>(launcher, launch_sizes<L>(on.p, on.s, on.policy), on.run, number);
   });
 }
 
@@ -403,7 +403,7 @@ template <int N>
 void CudaBatchedOf<N>::update(const CudaBatchedRun& on) {
   cuda_batched::dispatch(on, [&]<class L>() {
     const cuda_batched::Work<L> work(on.p, on.s, on.work);
-    const LaunchSizes n = launch_sizes<L>(on.p, on.s);
+    const LaunchSizes n = launch_sizes<L>(on.p, on.s, on.policy);
     cuda_batched::Launcher launcher{on.backend};
     if constexpr (std::is_same_v<typename L::Real, float>) {
       if (on.s.products != Products::exact) {

@@ -11,9 +11,6 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// How many iterations a launch has at least, so that making the graph costs little of it.
-inline constexpr uint64_t kCudaLeastIterations = 64;
-
 /// Device memory while in scope.
 class CudaScratch {
  public:
@@ -89,15 +86,17 @@ struct CudaBatchedPlace {
            r.memory + slot * r.layout.memory_bytes,
            {r.seed, place.run}};
     state = reinterpret_cast<RunState<Env>*>(r.states + slot * r.layout.state_bytes);
+    policy = &r.policies->cuda_batched;
   }
   CudaBatchedRun on(const CudaBackend& backend, std::byte* work) const {
-    return {backend, cell.learner, cell.batched, run, work};
+    return {backend, cell.learner, cell.batched, run, work, *policy};
   }
   uint32_t slot;
   const BatchedCell<Env>* on_device;
   BatchedCell<Env> cell;  ///< a copy
   BatchedRun run;
   RunState<Env>* state;  ///< on the device
+  const CudaBatchedPolicy* policy;
 };
 
 template <class Env>
@@ -173,7 +172,7 @@ void cuda_advance_batched(const CudaBackend& backend, const Rollout& r) {
     const uint64_t t = rounds * static_cast<uint64_t>(s.lanes);
     uint64_t left =
         t < place.cell.stop.max_steps ? (place.cell.stop.max_steps - t - 1) / each + 1 : 0;
-    left = std::min(left, std::max(kCudaLeastIterations, r.budget / each));
+    left = std::min(left, std::max(place.policy->least_iterations, r.budget / each));
     const auto iteration = [&](bool learns) {
       for (int number = 0; number < s.rollout; ++number) {
         CudaBatched::act(on, number);

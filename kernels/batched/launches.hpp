@@ -9,13 +9,11 @@
 #pragma once
 
 #include "kernels/batched/stages.hpp"
+#include "kernels/rollout/policies.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
 
 namespace launches {
-
-/// Rows of a forward pass that one team takes.
-inline constexpr int kRows = 8;
 
 /// What all launches hold; a run that has diverged stands still.
 template <class L>
@@ -27,6 +25,7 @@ struct Launch {
 template <class L>
 struct Utilities : Launch<L> {
   int number;
+  int rows;                      ///< of a team
   typename L::Real *hidden, *q;  ///< [agents][lanes]
   template <class Team>
   CUMARL_HD void operator()(const Team& team, uint64_t i) const {
@@ -34,8 +33,8 @@ struct Utilities : Launch<L> {
     const auto& p = BatchedStages<L>::params(this->run);
     const int lanes = this->run.s->lanes;
     const auto agent = static_cast<int>(i % static_cast<uint64_t>(p.agents));
-    const int first = static_cast<int>(i / static_cast<uint64_t>(p.agents)) * kRows;
-    const int count = lanes - first < kRows ? lanes - first : kRows;
+    const int first = static_cast<int>(i / static_cast<uint64_t>(p.agents)) * rows;
+    const int count = lanes - first < rows ? lanes - first : rows;
     using Stages = BatchedStages<L>;
     Stages::utilities(team, this->run, number, agent, first, count,
                       Stages::agent_row(hidden, lanes, agent, first, p.utility.hidden),
@@ -86,12 +85,13 @@ struct Gather : Launch<L> {
 template <class L>
 struct Forward : Launch<L> {
   BatchRows<typename L::Real> w;
+  int rows;  ///< of a team
   template <class Team>
   CUMARL_HD void operator()(const Team& team, uint64_t i) const {
     if (this->over()) return;
     const auto agents = static_cast<uint64_t>(this->run.p->agents);
     BatchedStages<L>::forward(team, this->run, w, static_cast<int>(i % agents),
-                              static_cast<int>(i / agents) * kRows, kRows);
+                              static_cast<int>(i / agents) * rows, rows);
   }
 };
 
@@ -188,24 +188,27 @@ struct EndUpdate : Launch<L> {
 /// Numbers that launches are sized by; all on the host.
 struct LaunchSizes {
   uint64_t lanes, batch, tiles, parts, blocks, agents, networks,
-      columns;  ///< columns: of 16 parameters
+      columns;    ///< columns: of 16 parameters
+  uint64_t rows;  ///< of a team in a forward pass
 };
 
 template <class L>
-LaunchSizes launch_sizes(const JointParams& p, const BatchedShape& s) {
+LaunchSizes launch_sizes(const JointParams& p, const BatchedShape& s,
+                         const CudaBatchedPolicy& policy = {}) {
   const auto whole = [](int n) { return static_cast<uint64_t>(n); };
   const auto& own = *reinterpret_cast<const typename L::Params*>(p.learner);
   return {
       whole(s.lanes),  whole(s.batch),  whole(s.batch / BatchedShape::kTile), whole(s.parts),
-      whole(s.blocks), whole(p.agents), whole(own.utility.networks),          own.size / kColumns};
+      whole(s.blocks), whole(p.agents), whole(own.utility.networks),          own.size / kColumns,
+      policy.rows};
 }
 
 /// Actions of all lanes in step `number` of the rollout.
 template <class L, class Launcher>
 void launch_actions(Launcher& on, const LaunchSizes& n, const BatchedRun& run, int number,
                     typename L::Real* hidden, typename L::Real* q) {
-  on.teams((n.lanes - 1) / launches::kRows * n.agents + n.agents,
-           launches::Utilities<L>{{run}, number, hidden, q});
+  on.teams((n.lanes - 1) / n.rows * n.agents + n.agents,
+           launches::Utilities<L>{{run}, number, static_cast<int>(n.rows), hidden, q});
   on.each(n.lanes, launches::Choose<L>{{run}, number, q});
 }
 
@@ -242,7 +245,7 @@ template <class L, class Launcher>
 void launch_update(Launcher& on, const LaunchSizes& n, const BatchedRun& run,
                    const BatchRows<typename L::Real>& w) {
   on.teams(n.batch, launches::Gather<L>{{run}, w});
-  on.teams(n.batch / launches::kRows * n.agents, launches::Forward<L>{{run}, w});
+  on.teams(n.batch / n.rows * n.agents, launches::Forward<L>{{run}, w, static_cast<int>(n.rows)});
   on.each(n.batch, launches::Select<L>{{run}, w});
   on.teams(n.tiles, launches::Mixing<L>{{run}, w});
   on.teams(n.tiles * n.networks, launches::Backward<L>{{run}, w});

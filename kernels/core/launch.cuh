@@ -4,6 +4,7 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -117,15 +118,17 @@ __global__ void __launch_bounds__(CudaLaunchPolicy::kThreads,
   for (uint64_t i = uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += stride) f(i);
 }
 
-/// Calls f(i) for i in [0, n), a thread each, on the backend's stream; does not wait.
+/// Calls f(i) for i in [0, n), a thread each, on the backend's stream; does not wait. `most_threads`:
+/// of a block, a power of two from 32 to CudaLaunchPolicy::kThreads.
 /// F is a trivially copyable functor with a __device__ call operator.
 /// Throws CudaError if the launch is refused; what goes wrong later, synchronize() throws.
 template <class F>
-void launch(const CudaBackend& backend, uint64_t n, F f) {
+void launch(const CudaBackend& backend, uint64_t n, F f,
+            int most_threads = CudaLaunchPolicy::kThreads) {
   if (n == 0) return;
   const CudaDeviceScope scope(backend.device());
   const auto processors = static_cast<uint64_t>(backend.attribute(cudaDevAttrMultiProcessorCount));
-  int threads = CudaLaunchPolicy::kThreads;
+  int threads = most_threads;
   while (threads > 32 && grid_blocks(n, threads) < processors) threads /= 2;
   launch_kernel<F><<<grid_blocks(n, threads), threads, 0, backend.stream()>>>(f, n);
   CUMARL_CUDA_CHECK(cudaGetLastError());
@@ -162,9 +165,10 @@ __global__ void __launch_bounds__(kCudaTeamThreads<TeamSize>, kCudaTeamBlocks<Te
 }
 
 /// How launch_teams with these arguments is laid out: with the block size with which most teams
-/// run at once, the largest among equals. Throws CudaError.
+/// run at once, the largest among equals, of up to `most_threads` threads. Throws CudaError.
 template <int TeamSize, size_t Align = 16, class F>
-CudaTeamGrid team_grid(const CudaBackend& backend, uint64_t n, size_t scratch_bytes) {
+CudaTeamGrid team_grid(const CudaBackend& backend, uint64_t n, size_t scratch_bytes,
+                       int most_threads = CudaLaunchPolicy::kThreads) {
   static_assert(TeamSize <= 1024 && (TeamSize & (TeamSize - 1)) == 0);
   static_assert(Align <= 128 && (Align & (Align - 1)) == 0);
   const CudaDeviceScope scope(backend.device());
@@ -185,7 +189,8 @@ CudaTeamGrid team_grid(const CudaBackend& backend, uint64_t n, size_t scratch_by
                                            cudaSharedmemCarveoutMaxShared));
   }
   const auto processors = static_cast<uint64_t>(backend.attribute(cudaDevAttrMultiProcessorCount));
-  int teams = kCudaTeamThreads<TeamSize> / TeamSize;
+  int teams = std::min(most_threads, kCudaTeamThreads<TeamSize>) / TeamSize;
+  if (teams == 0) teams = 1;
   while (teams > 1 && grid_blocks(n, teams) < processors) teams /= 2;
   for (; teams > 0; teams /= 2) {
     const size_t scratch = static_cast<size_t>(teams) * best.stride;
@@ -204,13 +209,15 @@ CudaTeamGrid team_grid(const CudaBackend& backend, uint64_t n, size_t scratch_by
 
 /// Calls f(team, i, scratch) for i in [0, n), TeamSize lanes (a power of two up to 1024) each, on
 /// the backend's stream; does not wait. `scratch` is shared memory of the team, `scratch_bytes`
-/// long and Align-aligned (a power of two up to 128), with undefined contents.
+/// long and Align-aligned (a power of two up to 128), with undefined contents. `most_threads`: of a
+/// block, a power of two; a block has one team at least.
 /// F is a trivially copyable functor with a __device__ call operator.
 /// Throws CudaError if the launch is refused, or if a block cannot have that much shared memory.
 template <int TeamSize, size_t Align = 16, class F>
-void launch_teams(const CudaBackend& backend, uint64_t n, size_t scratch_bytes, F f) {
+void launch_teams(const CudaBackend& backend, uint64_t n, size_t scratch_bytes, F f,
+                  int most_threads = CudaLaunchPolicy::kThreads) {
   if (n == 0) return;
-  const CudaTeamGrid grid = team_grid<TeamSize, Align, F>(backend, n, scratch_bytes);
+  const CudaTeamGrid grid = team_grid<TeamSize, Align, F>(backend, n, scratch_bytes, most_threads);
   if (grid.teams == 0) {
     throw CudaError("launch_teams", __FILE__, __LINE__,
                     std::to_string(scratch_bytes) +

@@ -3,19 +3,15 @@
 /// step, so that the latency of one run's table look-ups hides behind the others' arithmetic.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/core/launch.hpp"
 #include "kernels/rollout/rollout.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
-
-/// Tuning of the CPU rollout.
-struct CpuRolloutPolicy {
-  static constexpr int kChunk = 64;  ///< steps of exploration drawn ahead
-  static constexpr int kLanes = 4;   ///< runs in flight a worker
-};
 
 /// The lane the CPU uses for a pair; specialised where a tuned one exists, with the same bits. A
 /// `type` that is no lane, since it advances runs in lock step, has a static `advance` for all.
@@ -25,8 +21,32 @@ struct CpuLane {
   static bool applies(const Rollout&) { return true; }
 };
 
-/// One worker: keeps up to kLanes runs in flight, taking the next one when one leaves, until
-/// there are none. All lanes take the same number of steps at a time.
+/// Takes `steps` steps with N lanes in turn.
+template <int N, class LaneT>
+void step_lanes(LaneT* lanes, int steps) {
+  for (int k = 0; k < steps; ++k) {
+#pragma GCC unroll 8
+    for (int l = 0; l < N; ++l) lanes[l].step(k);
+  }
+}
+
+/// The same with `count` lanes. Those that are unrolled have a loop for every number of them.
+template <class LaneT>
+void step_lanes(LaneT* lanes, int count, int steps) {
+  if constexpr (LaneT::kUnrolled) {
+    [&]<int... kLess>(std::integer_sequence<int, kLess...>) {
+      (void)((count == kLess + 1 && (step_lanes<kLess + 1>(lanes, steps), true)) || ...);
+    }
+    (std::make_integer_sequence<int, CpuRolloutPolicy::kLanes>{});
+  } else {
+    for (int k = 0; k < steps; ++k) {
+      for (int l = 0; l < count; ++l) lanes[l].step(k);
+    }
+  }
+}
+
+/// One worker: keeps up to `most` runs in flight, at most kLanes, taking the next one when one
+/// leaves, until there are none. All lanes take the same number of steps at a time.
 template <class LaneT>
 void advance_worker(const Rollout& r, std::atomic<uint32_t>& next, int most) {
   LaneT lanes[CpuRolloutPolicy::kLanes];
@@ -48,16 +68,7 @@ void advance_worker(const Rollout& r, std::atomic<uint32_t>& next, int most) {
     for (int l = 1; l < active; ++l) room = lanes[l].room() < room ? lanes[l].room() : room;
     const auto steps = static_cast<int>(room);
     for (int l = 0; l < active; ++l) lanes[l].prepare(steps);
-    if (LaneT::kUnrolled && active == CpuRolloutPolicy::kLanes) {
-      for (int k = 0; k < steps; ++k) {
-#pragma GCC unroll 8
-        for (int l = 0; l < CpuRolloutPolicy::kLanes; ++l) lanes[l].step(k);
-      }
-    } else {
-      for (int k = 0; k < steps; ++k) {
-        for (int l = 0; l < active; ++l) lanes[l].step(k);
-      }
-    }
+    step_lanes(lanes, active, steps);
     r.progress->fetch_add(room * static_cast<uint64_t>(active), std::memory_order_relaxed);
     const bool interrupted = r.interrupt->load(std::memory_order_relaxed);
     for (int l = 0; l < active;) {
@@ -84,8 +95,8 @@ void advance_with(const CpuBackend& backend, const Rollout& r) {
     std::atomic<uint32_t> next{0};
   } job{r, 1};
   const auto threads = static_cast<uint32_t>(backend.threads());
-  const uint32_t share = (r.live_count + threads - 1) / threads;
-  job.most = share < CpuRolloutPolicy::kLanes ? static_cast<int>(share) : CpuRolloutPolicy::kLanes;
+  const uint64_t share = (r.live_count + threads - 1) / threads;
+  job.most = static_cast<int>(std::min(share, r.policies->cpu_rollout.lanes));
   backend.parallel(
       [](void* context, int) {
         auto& shared = *static_cast<Job*>(context);

@@ -55,7 +55,8 @@ void cuda_start_joint(const CudaBackend& backend, const Rollout& r) {
 }
 template <class Env>
 void cuda_advance_joint(const CudaBackend& backend, const Rollout& r) {
-  launch_teams<kColumns>(backend, r.live_count, 0, CudaAdvanceJoint<Env>{r});
+  launch_teams<kColumns>(backend, r.live_count, 0, CudaAdvanceJoint<Env>{r},
+                         static_cast<int>(r.policies->cuda_rollout.threads));
 }
 template <class Env>
 void cuda_finish_joint(const CudaBackend& backend, const Rollout& r) {

@@ -10,32 +10,6 @@
 #include "kernels/core/team.hpp"
 #include "kernels/rollout/rollout.hpp"
 
-namespace cumarl {
-
-/// Tuning of the GPU rollout. The figures are estimates for an H200 (132 multiprocessors with 228
-/// KB of shared memory each), not measurements; none of them changes a result.
-struct CudaRolloutPolicy {
-  /// Lanes that start a run.
-  static constexpr int kStartTile = 32;
-  /// Lanes that advance a run: the row of 15 prices, padded.
-  static constexpr int kTile = 16;
-  /// Compiled shapes with fewer actions leave most of a tile idle and have no tile kernel.
-  static constexpr int kTileActions = 8;
-  /// Runs of up to this many bytes (2x2 games: 192) are never advanced by tiles. Compiled shapes
-  /// without a tile kernel are taken to shared memory by their threads instead, about 700 to a
-  /// multiprocessor: tables scattered in device memory cost one access to the L1 cache a lane.
-  static constexpr size_t kSmallRun = 512;
-  /// A tile with its tables in shared memory steps about three times as fast as a thread that waits
-  /// for device memory; so tiles win up to three times the runs that fit at once (pricing: 7 runs
-  /// of 29 KB a multiprocessor).
-  static constexpr uint64_t kStagedShifts = 3;
-  /// A tile that leaves its tables in device memory shortens the scan of a wide row, while the
-  /// processor has issue slots for 16-fold work: up to this many runs a multiprocessor.
-  static constexpr uint64_t kTilesPerProcessor = 32;
-};
-
-}  // namespace cumarl
-
 namespace cumarl::inline CUMARL_VARIANT {
 
 /// The rollout reduced to one slot, now slot 0, with its memory elsewhere.
@@ -134,32 +108,34 @@ void cuda_finish(const CudaBackend& backend, const Rollout& r) {
 template <class Env, class L, class ShapeT>
 void cuda_advance(const CudaBackend& backend, const Rollout& r) {
   using Policy = CudaRolloutPolicy;
+  const Policy& policy = r.policies->cuda_rollout;
+  const auto threads = static_cast<int>(policy.threads);
   const size_t bytes = r.layout.memory_bytes;
   constexpr bool kAnyShape = ShapeT::kActions == 0;
   if constexpr (L::kTabular && !kAnyShape && ShapeT::kActions < Policy::kTileActions) {
-    if (bytes <= Policy::kSmallRun) {
-      return launch_teams<1, sizeof(typename L::Entry)>(backend, r.live_count, bytes,
-                                                        CudaAdvanceSmall<Env, L, ShapeT>{r});
+    if (bytes <= policy.small_run) {
+      return launch_teams<1, sizeof(typename L::Entry)>(
+          backend, r.live_count, bytes, CudaAdvanceSmall<Env, L, ShapeT>{r}, threads);
     }
   } else if constexpr (L::kTabular) {
-    if (bytes > Policy::kSmallRun) {
+    if (bytes > policy.small_run) {
       using Staged = CudaAdvanceTile<Env, L, ShapeT, true>;
       const uint64_t fit =
-          team_grid<Policy::kTile, 16, Staged>(backend, r.live_count, bytes).capacity;
-      if (r.live_count <= Policy::kStagedShifts * fit) {
-        return launch_teams<Policy::kTile>(backend, r.live_count, bytes, Staged{r});
+          team_grid<Policy::kTile, 16, Staged>(backend, r.live_count, bytes, threads).capacity;
+      if (r.live_count <= policy.staged_shifts * fit) {
+        return launch_teams<Policy::kTile>(backend, r.live_count, bytes, Staged{r}, threads);
       }
       if constexpr (kAnyShape) {
         const auto processors =
             static_cast<uint64_t>(backend.attribute(cudaDevAttrMultiProcessorCount));
-        if (fit == 0 && r.live_count <= Policy::kTilesPerProcessor * processors) {
+        if (fit == 0 && r.live_count <= policy.tiles_per_processor * processors) {
           return launch_teams<Policy::kTile>(backend, r.live_count, 0,
-                                             CudaAdvanceTile<Env, L, ShapeT, false>{r});
+                                             CudaAdvanceTile<Env, L, ShapeT, false>{r}, threads);
         }
       }
     }
   }
-  launch(backend, r.live_count, CudaAdvance<Env, L, ShapeT>{r});
+  launch(backend, r.live_count, CudaAdvance<Env, L, ShapeT>{r}, threads);
 }
 
 /// The loops of a learner (a template over shapes) on an environment.

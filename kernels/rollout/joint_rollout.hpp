@@ -3,6 +3,7 @@
 /// run, whose learner sees the features of all agents. Start and evaluation of a run as well.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -554,14 +555,6 @@ void cpu_start_joint(const CpuBackend& backend, const Rollout& r) {
          [&r](uint64_t i) { start_joint_run<Env>(SerialTeam{}, r, r.live[i]); });
 }
 
-/// Tuning of the CPU's loop of joint learners.
-struct CpuJointPolicy {
-  static constexpr int kChunk = 64;  ///< steps between two looks at `interrupt`
-  static constexpr int kLanes = 4;   ///< most runs in flight a worker
-  /// What the runs in flight may fill together: the greater part of a core's first-level cache.
-  static constexpr uint64_t kBytes = 28 << 10;
-};
-
 /// One worker: keeps up to `most` runs in flight, interleaved step by step, so that one's chain of
 /// action, state, values and update hides behind the others' arithmetic.
 template <class Env>
@@ -619,10 +612,9 @@ void cpu_advance_joint(const CpuBackend& backend, const Rollout& r) {
   const uint64_t share = (r.live_count + threads - 1) / threads;
   const auto* const cells = r.cells + r.slots[r.live[0]].cell * r.layout.cell_bytes;
   const uint64_t bytes = reinterpret_cast<const JointCell<Env>*>(cells)->learner.bytes;
-  uint64_t most = CpuJointPolicy::kBytes / (bytes + 1);
-  most = most < share ? most : share;
-  most = most < CpuJointPolicy::kLanes ? most : CpuJointPolicy::kLanes;
-  job.most = most > 1 ? static_cast<int>(most) : 1;
+  const CpuJointPolicy& policy = r.policies->cpu_joint;
+  const uint64_t fit = std::max<uint64_t>(1, policy.bytes / (bytes + 1));
+  job.most = static_cast<int>(std::min({fit, share, policy.lanes}));
   backend.parallel(
       [](void* context, int) {
         auto& shared = *static_cast<Job*>(context);

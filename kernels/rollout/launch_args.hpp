@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/rollout/policies.hpp"
+
 namespace cumarl {
 
 class CpuBackend;
@@ -59,10 +61,11 @@ struct Rollout {
   uint32_t outcome_count;
   RunLayout layout;
   uint64_t seed;
-  uint64_t budget;                     ///< joint steps each run may advance in this launch
-  SlotPhase* phase;                    ///< [slots]
-  std::atomic<uint64_t>* progress;     ///< joint steps done; CPU only
-  const std::atomic<bool>* interrupt;  ///< leave soon when true; CPU only
+  uint64_t budget;                        ///< joint steps each run may advance in this launch
+  SlotPhase* phase;                       ///< [slots]
+  std::atomic<uint64_t>* progress;        ///< joint steps done; CPU only
+  const std::atomic<bool>* interrupt;     ///< leave soon when true; CPU only
+  const Policies* policies = &kPolicies;  ///< of this launch, in host memory; never null
 };
 
 /// The compiled loops of a pair and shape on one backend.

@@ -23,6 +23,8 @@
 
 namespace cumarl {
 
+struct Policies;
+
 /// What to run, and on what.
 struct RunRequest {
   std::string config_file;  ///< a TOML file; or
@@ -41,6 +43,8 @@ struct RunRequest {
   std::string directory;
   double checkpoint_seconds = 30;  ///< between two checkpoints
   double max_seconds = 0;          ///< then runs are interrupted; 0: never
+  /// Tuning of the loops (kernels/rollout/policies.hpp), which changes no result; null: the defaults.
+  std::shared_ptr<const Policies> policies;
 };
 
 /// What a run will take.
