@@ -27,6 +27,8 @@ struct Workload {
   uint64_t lanes;      ///< runs a CPU thread
   /// Operations of the environment's rules in a joint step, with these settings.
   double rules = kNotCounted;
+  int columns =
+      0;  ///< of linear Q-learning's features, padded, with these settings; 0: not counted
   double iteration_multiply_adds = kNotCounted;  ///< of a training iteration, with these settings
   uint64_t check_runs = 8;
   int64_t check_steps = 20'000;
@@ -79,14 +81,18 @@ std::vector<Workload> headline() {
        "[learner]\nname = \"linear_q\"\nalpha = 0.1\nfeatures = { kind = \"one_hot\" }\n"
        "exploration = { start = 1.0, decay_rate = 1e-5 }\n[evaluation]\nsteps = 1\n",
        200'000,
-       16},
+       16,
+       kNotCounted,
+       64},
       {{"linear_dense",
         "linear Q-learning on 55 quadratic features: level-based foraging 8x8-2p-1f", true},
        "[env]\nname = \"lbf\"\n"
        "[learner]\nname = \"linear_q\"\nalpha = 0.01\nfeatures = { kind = \"quadratic\" }\n"
        "exploration = { start = 1.0, decay_rate = 1e-5 }\n[evaluation]\nepisodes = 1\n",
        100'000,
-       16},
+       16,
+       kNotCounted,
+       64},
       {{"lbf", "level-based foraging 8x8-2p-3f, random play, no observations", false},
        "[env]\nname = \"lbf\"\nfoods = 3\n"
        "[learner]\nname = \"random\"\n[evaluation]\nepisodes = 1\n",
@@ -205,10 +211,8 @@ StepCosts count(const Workload& w, const BenchRequest& b, const Runner& runner,
   } else if (learner == "random") {
     costs.bytes = 2 * static_cast<double>(cell.problem->layout().state_bytes);
     costs.operations = rules + agents * kRandomOperations;
-  } else if (learner == "linear_q" && !sets(b, "learner")) {
-    const double columns =
-        static_cast<double>(cell.problem->table_bytes()) / sizeof(float) / actions;
-    costs.multiply_adds = (actions + 2 * agents) * columns;
+  } else if (w.columns > 0 && !sets(b, "env") && !sets(b, "learner")) {
+    costs.multiply_adds = (actions + 2 * agents) * w.columns;
     costs.bytes = sizeof(float) * costs.multiply_adds;
     costs.operations = agents * kEpsilonGreedyOperations + actions;  // the rules are nothing beside
   } else if (iterations_a_step > 0) {
