@@ -4,12 +4,21 @@
 //     build/cpu/cumarl_bench --benchmark_filter='^pricing' --benchmark_repetitions=5
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "cumarl/runner.hpp"
 #include "host/src/bench.hpp"
+#include "host/src/bench_observations.hpp"
 
 int main(int argc, char** argv) {
+  const std::vector<cumarl::BenchInfo> observed = cumarl::observation_benches();
   for (const cumarl::BenchInfo& info : cumarl::benches()) {
-    if (info.name == "lbf_observations") continue;  // no experiment: `cumarl bench` alone has it
+    // no experiments: `cumarl bench` alone has them
+    if (std::any_of(observed.begin(), observed.end(),
+                    [&](const auto& one) { return one.name == info.name; })) {
+      continue;
+    }
     benchmark::RegisterBenchmark(
         info.name.c_str(),
         [name = info.name](benchmark::State& state) {

@@ -14,9 +14,11 @@ import sys
 import tempfile
 
 PROGRAM = sys.argv[1]
-HEADLINE = {"pricing", "matrix", "linear", "linear_dense", "lbf", "lbf_observations", "mixing"}
-KEYS = {"bench", "device", "threads", "joint_steps_per_second", "agent_steps_per_second", "learning", "runs",
-        "repeats", "median", "iqr", "bound", "check", "unit"}
+HEADLINE = {"pricing", "matrix", "linear", "linear_dense", "lbf", "mixing", "lbf_observations",
+            "matrix_observations", "pricing_observations"}
+KEYS = {"bench", "set", "device", "threads", "joint_steps_per_second", "agent_steps_per_second", "learning",
+        "runs", "steps", "run_bytes", "repeats", "median", "iqr", "bytes_per_step", "operations_per_step",
+        "limits", "bound", "check", "unit"}
 passed = failed = 0
 
 
@@ -51,11 +53,30 @@ def rows_of_benches():
         check(name + ": check", row["check"] == "ok", row["check"])
         check(name + ": bound", set(row["bound"]) == {"kind", "limit", "reached"}
               and row["bound"]["kind"] in {"memory", "issue", "latency"}, row["bound"])
+        check(name + ": the lowest limit binds", row["bound"]["limit"] == min(row["limits"].values())
+              == row["limits"][row["bound"]["kind"]], row["limits"])
+        check(name + ": nothing set", row["set"] == {} and row["steps"] > 0 and row["run_bytes"] > 0, row)
         check(name + ": rates", row["joint_steps_per_second"] == row["median"] > 0 and row["iqr"] >= 0, row)
         # All of them have two agents.
         check(name + ": agents", near(row["agent_steps_per_second"], 2 * row["median"]), row)
         check(name + ": repeats", row["repeats"] == 2 and row["threads"] == 1, row)
-        check(name + ": learning", row["learning"] is (not name.startswith("lbf")), row)
+        check(name + ": learning", row["learning"] is (name != "lbf" and "observations" not in name), row)
+    # By hand, for two agents: a word of Philox4x32-10 takes 15 operations, epsilon-greedy 6 more, an update 7
+    # and a comparison an action, the joint action's number 2. Bytes: a row read, an entry read and written.
+    costs = {name: (row["bytes_per_step"], row["operations_per_step"]) for name, row in rows.items()}
+    check("pricing: costs", costs["pricing"] == (2 * (15 + 2) * 4, 2 * (15 + 6 + 7 + 15 + 2)), costs)
+    check("matrix: costs", costs["matrix"] == (2 * (2 + 2) * 4, 2 * (15 + 6 + 7 + 2 + 2)), costs)
+    # 8 rows of 64 weights an agent, one that moves, one product of two states' features; 2 operations each.
+    check("linear: costs", costs["linear"] == (2 * 10 * 64 * 4, 2 * (10 * 64 * 2 + 15 + 6 + 8)), costs)
+    # A drawn action takes 17; an agent's rules 3 and 5 a food, 1 a pair of agents, 1 for the step; then each
+    # of 2 * 15 features is written. The state has 32 bytes.
+    check("lbf: operations", costs["lbf"][1] == 2 * (17 + 3 + 5 * 3) + 1 + 1, costs)
+    check("lbf_observations: costs", costs["lbf_observations"]
+          == (2 * 32 + 30 * 4, 2 * (17 + 3 + 5 * 3) + 1 + 1 + 30), costs)
+    # Two agents see the two last actions.
+    check("matrix_observations: operations", costs["matrix_observations"][1] == 2 * (17 + 2) + 4, costs)
+    # Two tables of 225 rows of 15 fixed-point words, padded to 16, and the state.
+    check("pricing: memory", 0 < rows["pricing"]["run_bytes"] - 2 * 225 * 16 * 4 <= 256, rows["pricing"])
     # 5,000 joint steps are 100 episodes of 50; the first 31 only fill the replay: 69 iterations.
     check("mixing: iterations", near(rows["mixing"]["training_iterations_per_second"],
                                      rows["mixing"]["median"] * 69 / 5000), rows["mixing"])
@@ -119,8 +140,71 @@ def comparisons(folder):
     check("observations on a GPU", result.returncode == 3 and result.stdout == "", result)
 
 
+def axes():
+    out = run("bench", "matrix", "--threads", "1", "--repeats", "1", "--set", "learner.alpha=0.2",
+              "--axis", "env.memory=0,1", "--axis", "runs=2,4000", "--json")
+    check("axes end well", out.returncode == 0, out.stderr)
+    rows = json.loads(out.stdout)["benches"]
+    check("axes: the last one fastest", [row["set"] for row in rows]
+          == [{"learner.alpha": 0.2, "env.memory": m, "runs": r} for m in (0, 1) for r in (2, 4000)], rows)
+    # The bench by itself does 16 runs of 1,000,000 joint steps a thread; a run has no more.
+    check("axes: runs and steps", [(row["runs"], row["steps"]) for row in rows]
+          == [(2, 1000000), (4000, 4000)] * 2, rows)
+    check("axes: check", all(row["check"] == "ok" for row in rows), rows)
+    # One history or four, two actions, two agents, in whole cache lines each.
+    sizes = [row["run_bytes"] for row in rows]
+    check("axes: memory", sizes[0] == sizes[1] == sizes[2] == sizes[3], sizes)
+
+    out = run("bench", "lbf_observations", "--threads", "1", "--repeats", "1", "--axis", "env.players=2,4",
+              "--axis", "env.size=[8,8],[6,6]", "--runs", "8", "--json")
+    check("axes of observations end well", out.returncode == 0, out.stderr)
+    rows = json.loads(out.stdout)["benches"]
+    check("axes of observations", [(row["set"]["env.players"], row["set"]["env.size"]) for row in rows]
+          == [(2, [8, 8]), (2, [6, 6]), (4, [8, 8]), (4, [6, 6])], rows)
+    for row in rows:
+        check("agents of observations", near(row["agent_steps_per_second"],
+                                             row["set"]["env.players"] * row["median"]), row)
+        # Of other settings than the bench's own the rules are not counted.
+        check("rules of observations", row["operations_per_step"] is None and row["check"] == "ok", row)
+    out = run("bench", "linear", "--threads", "1", "--repeats", "1", "--set", "env.prices=4", "--json")
+    row = json.loads(out.stdout)
+    check("linear: four prices", row["bytes_per_step"] is None and row["limits"]["issue"] is None
+          and row["bound"]["kind"] == "latency", row)
+
+    def bad(name, *arguments, says):
+        result = run("bench", *arguments, "--json")
+        check(name, result.returncode == 2 and result.stdout == "" and result.stderr.count("\n") == 1
+              and all(text in result.stderr for text in says), result)
+
+    bad("a key that is none", "matrix", "--set", "env.memry=1", says=("env.memry", 'did you mean "env.memory"'))
+    bad("a key of an axis that is none", "matrix", "--axis", "env.memry=1,0", says=('"env.memory"',))
+    # The second value is refused before the first is timed.
+    bad("a value out of range", "matrix", "pricing", "--axis", "env.memory=1,99", says=("99", "from 0 to 8"))
+    bad("no value", "matrix", "--axis", "env.memory=", says=("V1,V2",))
+    bad("an empty value", "matrix", "--axis", "env.memory=1,,0", says=("V1,V2",))
+    bad("no key", "matrix", "--axis", "=1", says=("KEY=VALUE",))
+    bad("no runs", "matrix", "--axis", "runs=1,0", says=("runs = 0", "from 1 to 2147483647"))
+    bad("broken runs", "matrix", "--axis", "runs=1.5", says=("runs = 1.5",))
+    bad("runs twice", "matrix", "--axis", "runs=1", "--runs", "2", says=("runs is there twice",))
+    bad("a key twice", "matrix", "--axis", "env.memory=1", "--axis", "env.memory=0", says=("there twice",))
+    bad("runs as a setting", "matrix", "--set", "experiment.runs=3", says=("--runs",))
+    bad("observations of another environment", "lbf_observations", "--set", "env.name=lbff", says=("lbf",))
+    bad("observations that learn", "lbf_observations", "--set", "learner.alpha=0.1", says=("learner",))
+    bad("observations out of range", "lbf_observations", "--axis", "env.players=2,99", says=("99",))
+
+    # Rows of one bench are told apart by what was set.
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "a.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"benches": [bench("matrix", 100, 0, set={"runs": n}) for n in (1, 10)]}, file)
+        out = run("bench", "compare", path, path, "--json")
+        check("compare: axes", out.returncode == 0 and [row["bench"] for row in json.loads(out.stdout)["rows"]]
+              == ["matrix runs=1", "matrix runs=10"], out)
+
+
 with tempfile.TemporaryDirectory() as scratch:
     comparisons(scratch)
+axes()
 rows_of_benches()
 print(f"{passed} passed, {failed} failed")
 sys.exit(failed > 0)

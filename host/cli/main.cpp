@@ -548,7 +548,39 @@ int describe(const std::string& name, bool json) {
   return kDone;
 }
 
-int bench(const Options& o, const std::vector<std::string>& names, int repeats) {
+/// Some lines for a terminal.
+void print(const cumarl::BenchResult& r) {
+  using cumarl::scaled;
+  const auto counted = [](double value, const char* unit) {
+    return std::isnan(value) ? std::string(unit) + " not counted"
+                             : fmt::format("{:.4g} {}", value, unit);
+  };
+  fmt::print("{:<32} {:>8} joint steps/s (median of {}, iqr {})  {:>8} agent steps/s  {}  {}\n",
+             r.label(), scaled(r.median), r.rates.size(), scaled(r.iqr),
+             scaled(r.median * r.agents), r.learning ? "with learning" : "no learning",
+             r.check ? "check ok" : "CHECK FAILED");
+  fmt::print(
+      "{:<32} {:.3g} ns a joint step on {}, {} threads, {} runs of {} steps, {} bytes a run\n", "",
+      1e9 / r.median, r.device, r.threads, r.runs, r.steps, r.run_bytes);
+  fmt::print("{:<32} a joint step: {}, {}; ", "", counted(r.costs.bytes, "bytes"),
+             counted(r.costs.all_operations(), "operations"));
+  if (std::isnan(r.bound_limit)) {
+    fmt::print("limits are not measured on a GPU\n");
+  } else {
+    fmt::print("{:.0f}% of the limit by {}, {} joint steps/s\n", 100 * r.median / r.bound_limit,
+               r.bound_kind, scaled(r.bound_limit));
+  }
+  if (!std::isnan(r.host_median)) {
+    fmt::print("{:<32} {} joint steps/s by the host's clock\n", "", scaled(r.host_median));
+  }
+  if (r.iterations_a_step > 0) {
+    fmt::print("{:<32} {:.4g} training iterations/s\n", "", r.median * r.iterations_a_step);
+  }
+}
+
+/// `common`: device, threads, repeats, settings and runs of all of them.
+int bench(const Options& o, const std::vector<std::string>& names, cumarl::BenchRequest common,
+          const std::vector<std::string>& axes) {
   if (!names.empty() && names[0] == "compare") {
     if (names.size() != 3) {
       throw cumarl::ConfigError(
@@ -558,32 +590,30 @@ int bench(const Options& o, const std::vector<std::string>& names, int repeats) 
     std::cout << (o.json ? cumarl::to_json(both) + "\n" : cumarl::to_text(both));
     return kDone;
   }
-  std::vector<std::string> chosen = names;
-  if (chosen.empty()) chosen = cumarl::headline_benches();
   const auto warn = [](const std::string& text) {
     if (!text.empty()) fmt::print(stderr, "cumarl: {}\n", text);
   };
   const std::string load = cumarl::load_warning();  // before this program adds to it
+  std::vector<cumarl::BenchRequest> requests;
+  for (const std::string& name : names.empty() ? cumarl::headline_benches() : names) {
+    common.name = name;
+    for (cumarl::BenchRequest& one : cumarl::combinations(common, axes)) {
+      cumarl::validate(one);  // before anything is timed
+      requests.push_back(std::move(one));
+    }
+  }
   std::vector<std::string> objects;
   bool ok = true;
-  for (const std::string& name : chosen) {
-    const cumarl::BenchResult r =
-        cumarl::bench({name, o.request.device, o.request.threads, repeats});
+  for (const cumarl::BenchRequest& request : requests) {
+    const cumarl::BenchResult r = cumarl::bench(request);
     ok = ok && r.check;
-    warn(cumarl::noise_warning(r.name, r.median, r.iqr));
+    const std::string label = r.label();
+    warn(cumarl::noise_warning(label, r.median, r.iqr));
+    warn(cumarl::throttling_warning(label, r.rates));
     if (o.json) {
       objects.push_back(cumarl::to_json(r));
     } else {
-      fmt::print("{:<32} {:>8} joint steps/s (median of {}, iqr {})  {:>8} agent steps/s  {}  {}\n",
-                 r.name, cumarl::scaled(r.median), r.rates.size(), cumarl::scaled(r.iqr),
-                 cumarl::scaled(r.median * r.agents), r.learning ? "with learning" : "no learning",
-                 r.check ? "check ok" : "CHECK FAILED");
-      fmt::print(
-          "{:<32} on {}, {} threads, {} runs; {:.0f}% of what copying the same bytes allows ({})\n",
-          "", r.device, r.threads, r.runs, 100 * r.median / r.bound_limit, r.bound_kind);
-      if (r.iterations_a_step > 0) {
-        fmt::print("{:<32} {:.4g} training iterations/s\n", "", r.median * r.iterations_a_step);
-      }
+      print(r);
     }
   }
   if (o.json) {
@@ -597,12 +627,14 @@ int bench(const Options& o, const std::vector<std::string>& names, int repeats) 
   return ok ? kDone : kFailed;
 }
 
-int autotune(const Options& o, const std::vector<std::string>& names, int repeats) {
+int autotune(const Options& o, const std::vector<std::string>& names,
+             cumarl::BenchRequest request) {
   if (names.size() != 1) {
     throw cumarl::ConfigError({.source = "bench --autotune", .why = "needs one bench's NAME"});
   }
+  request.name = names[0];
   const cumarl::Autotuned tuned = cumarl::autotune(
-      {names[0], o.request.device, o.request.threads, repeats, o.request.sets},
+      request,
       [&](const cumarl::PolicyAttempt& attempt) {
         if (!o.quiet) fmt::print(stderr, "{}\n", cumarl::to_text(attempt));
       },
@@ -697,8 +729,8 @@ int dispatch(int argc, char** argv) {
       ->allow_extra_args(false);
   solve_app->add_flag("--json", o.json, "one JSON object on standard output");
 
-  int repeats = 7;
-  std::vector<std::string> bench_names;
+  cumarl::BenchRequest bench_common;
+  std::vector<std::string> bench_names, bench_axes;
   auto* bench_app = app.add_subcommand("bench", "throughput, with what limits it");
   bench_app->add_option(
       "NAME", bench_names,
@@ -706,8 +738,24 @@ int dispatch(int argc, char** argv) {
   bench_app->add_option("--device", o.request.device, "auto, cpu, cuda or cuda:I");
   bench_app->add_option("--threads", o.request.threads, "CPU threads (default: all)")
       ->check(CLI::Range(1, 4096));
-  bench_app->add_option("--repeats", repeats, "measured repeats after a warm-up")
+  bench_app->add_option("--repeats", bench_common.repeats, "measured repeats after a warm-up")
       ->check(CLI::Range(1, 1000));
+  bench_app
+      ->add_option("--set", bench_common.sets,
+                   "key.path=value, over the bench's own; may be repeated")
+      ->take_all()
+      ->type_size(1)
+      ->allow_extra_args(false);
+  bench_app->add_option("--runs", o.runs, "runs (default: the bench's own number)")
+      ->check(CLI::Range(int64_t{1}, int64_t{0x7FFFFFFF}));
+  bench_app
+      ->add_option(
+          "--axis", bench_axes,
+          "KEY=V1,V2,...: a row for every value; KEY is runs or a key of the configuration; "
+          "may be repeated, for every combination")
+      ->take_all()
+      ->type_size(1)
+      ->allow_extra_args(false);
   bench_app->add_flag("--json", o.json, "one JSON object on standard output");
   bench_app->add_flag("--quiet", o.quiet, "no progress");
   bool autotunes = false;
@@ -795,7 +843,11 @@ int dispatch(int argc, char** argv) {
     return kDone;
   }
   if (*bench_app) {
-    return autotunes ? autotune(o, bench_names, repeats) : bench(o, bench_names, repeats);
+    bench_common.device = o.request.device;
+    bench_common.threads = o.request.threads;
+    if (bench_app->count("--runs") > 0) bench_common.runs = static_cast<uint64_t>(o.runs);
+    if (autotunes) return autotune(o, bench_names, bench_common);
+    return bench(o, bench_names, bench_common, bench_axes);
   }
   if (*list_app) return list(what, o.json);
   if (*export_app) return export_command(export_dir, export_format, export_out), kDone;

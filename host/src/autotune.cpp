@@ -116,23 +116,16 @@ Autotuned tune(const Policies& start, const std::vector<PolicyFigure>& figures, 
   return out;
 }
 
-Autotuned autotune(const AutotuneRequest& request,
-                   const std::function<void(const PolicyAttempt&)>& progress,
+Autotuned autotune(BenchRequest request, const std::function<void(const PolicyAttempt&)>& progress,
                    const InterruptFlag* interrupt) {
-  BenchRequest bench{.name = request.bench, .device = request.device, .threads = request.threads};
-  const auto with_sets = [&] {
-    RunRequest base = bench_request(bench);
-    base.sets.insert(base.sets.end(), request.sets.begin(), request.sets.end());
-    return base;
-  };
-  RunRequest base = with_sets();
+  RunRequest base = bench_request(request);
   const Plan plan = Runner(base).plan();
   const bool cuda = plan.device != "cpu";
   const int all = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int threads = cuda ? 1 : (request.threads > 0 ? request.threads : all);
   if (cuda) {
-    bench.threads = 1;
-    base = with_sets();
+    request.threads = 1;
+    base = bench_request(request);
   }
   const Experiment experiment = read_experiment(base);
   const ExperimentCell& cell = experiment.cells.front();
@@ -166,7 +159,7 @@ Autotuned autotune(const AutotuneRequest& request,
   };
   measure(kPolicies);  // warms up
   Autotuned out = tune(kPolicies, figures, request.repeats, measure, progress);
-  out.bench = request.bench;
+  out.bench = request.name;
   out.device = plan.device;
   out.threads = cuda ? 0 : threads;
   out.cuda = cuda;

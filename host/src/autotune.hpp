@@ -7,17 +7,10 @@
 #include <vector>
 
 #include "cumarl/runner.hpp"
+#include "host/src/bench.hpp"
 #include "host/src/policy_figures.hpp"
 
 namespace cumarl {
-
-struct AutotuneRequest {
-  std::string bench;
-  std::string device = "auto";
-  int threads = 0;
-  int repeats = 7;                  ///< of either side of a comparison
-  std::vector<std::string> sets{};  ///< "key.path=value", over the bench's configuration
-};
 
 /// Two policies that were measured in turn. The interval is that of `cumarl bench compare`
 /// (BenchRatio).
@@ -50,12 +43,12 @@ Autotuned tune(const Policies& start, const std::vector<PolicyFigure>& figures, 
                const MeasurePolicies& measure,
                const std::function<void(const PolicyAttempt&)>& progress);
 
-/// Tunes the figures that a bench's loops depend on. A rate is the geometric mean over some numbers of
+/// Tunes the figures that a bench's loops depend on; request.repeats are of either side of a
+/// comparison. A rate is the geometric mean over some numbers of
 /// runs: on a CPU a few longer and many shorter ones, on a GPU (tables) from 1,024 to 131,072 runs,
 /// since the thresholds there choose by it. Throws ConfigError for an unknown bench and for
 /// one that is no experiment, DeviceError, and Error if a result depends on the policies.
-Autotuned autotune(const AutotuneRequest& request,
-                   const std::function<void(const PolicyAttempt&)>& progress,
+Autotuned autotune(BenchRequest request, const std::function<void(const PolicyAttempt&)>& progress,
                    const InterruptFlag* interrupt = nullptr);
 
 /// A line on one attempt.

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "cumarl/error.hpp"
+#include "host/src/bench_tools.hpp"
 
 namespace cumarl {
 namespace {
@@ -58,6 +59,10 @@ Row row_of(const Json& object, const std::string& file, const std::string& place
     fail(file, place.substr(0, place.size() - 1), "must be an object of `cumarl bench --json`");
   Row row;
   row.bench = text_at(object, file, place, "bench");
+  if (const auto set = object.find("set"); set != object.end()) {
+    if (!set->is_object()) fail(file, place + "set", "must be an object", set->dump());
+    for (const auto& [key, value] : set->items()) row.bench += " " + key + "=" + value.dump();
+  }
   row.device = text_at(object, file, place, "device");
   row.threads = static_cast<int64_t>(
       number_at(object, file, place, "threads", 0, 1e6, "a number from 0 to 1e6"));
@@ -181,6 +186,24 @@ std::string noise_warning(const std::string& bench, double median, double iqr) {
   if (!(iqr > 0.1 * median)) return "";
   return fmt::format("{}: the interquartile range is {:.0f}% of the median: noisy", bench,
                      100 * iqr / median);
+}
+
+std::string throttling_warning(const std::string& bench, const std::vector<double>& rates) {
+  const auto half = static_cast<std::ptrdiff_t>(rates.size() / 2);
+  if (half < 3) return "";
+  const std::vector<double> first(rates.begin(), rates.begin() + half);
+  const std::vector<double> last(rates.end() - half, rates.end());
+  const double slower = 1 - quantile(last, 0.5) / quantile(first, 0.5);
+  if (*std::max_element(last.begin(), last.end()) >=
+          *std::min_element(first.begin(), first.end()) ||
+      !(slower > 0.03)) {
+    return "";
+  }
+  return fmt::format(
+      "{}: the last {} repeats are {:.0f}% slower than the first {}: the machine slows down, by "
+      "heat "
+      "or by what else it runs",
+      bench, half, 100 * slower, half);
 }
 
 std::string load_warning() {

@@ -9,7 +9,7 @@ namespace cumarl {
 
 /// One bench in both files. b over a; above 1 the second is faster.
 struct BenchRatio {
-  std::string bench;
+  std::string bench;    ///< its name, and what was set for it: "pricing env.prices=20 runs=100"
   double a = 0, b = 0;  ///< medians, joint steps/s
   double ratio = 0;     ///< b / a
   /// The ratio's interval: each median may be off by 1.57 iqr / sqrt(repeats), and the bounds are
@@ -40,7 +40,12 @@ std::string to_json(const BenchComparison& comparison);
 /// Why the repeats of a bench are not to be trusted, or "": the interquartile range is above 10% of
 /// the median.
 std::string noise_warning(const std::string& bench, double median, double iqr);
-/// The same of the machine: its load average of the last minute is above its cores.
+/// Why they are not to be trusted, or "": the machine slowed down. Each of the last half of `rates`
+/// is below each of the first half (of an odd number the middle one is in neither), which of seven
+/// equal ones happens by chance once in twenty times; and the halves' medians are more than 3% apart.
+/// Fewer than six rates say nothing.
+std::string throttling_warning(const std::string& bench, const std::vector<double>& rates);
+/// The same of the machine at this moment: its load average of the last minute is above its cores.
 std::string load_warning();
 
 }  // namespace cumarl

@@ -49,9 +49,26 @@ class CudaArena final : public Arena {
   std::vector<std::byte*> blocks_;
 };
 
+/// A moment on a stream.
+class CudaEvent {
+ public:
+  explicit CudaEvent(int device) {
+    const CudaDeviceScope scope(device);
+    CUMARL_CUDA_CHECK(cudaEventCreate(&event_));
+  }
+  CudaEvent(const CudaEvent&) = delete;
+  CudaEvent& operator=(const CudaEvent&) = delete;
+  ~CudaEvent() { cudaEventDestroy(event_); }
+  cudaEvent_t get() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 class CudaExecutor final : public Executor {
  public:
-  CudaExecutor(int device, const Policies& policies) : Executor(policies), backend_(device) {
+  CudaExecutor(int device, const Policies& policies)
+      : Executor(policies), backend_(device), before_(device), after_(device) {
     cudaDeviceProp facts{};
     CUMARL_CUDA_CHECK(cudaGetDeviceProperties(&facts, device));
     name_ = "cuda:" + std::to_string(device) + " (" + facts.name + ")";
@@ -82,20 +99,33 @@ class CudaExecutor final : public Executor {
   }
 
   void start(const PairModel& pair, int shape, const Rollout& r) override {
-    pair.cuda_kernels(shape).start(backend_, r);
-    backend_.synchronize();
+    timed([&] { pair.cuda_kernels(shape).start(backend_, r); });
   }
   void advance(const PairModel& pair, int shape, const Rollout& r) override {
-    pair.cuda_kernels(shape).advance(backend_, r);
-    backend_.synchronize();
+    timed([&] { pair.cuda_kernels(shape).advance(backend_, r); });
   }
   void finish(const PairModel& pair, int shape, const Rollout& r) override {
-    pair.cuda_kernels(shape).finish(backend_, r);
-    backend_.synchronize();
+    timed([&] { pair.cuda_kernels(shape).finish(backend_, r); });
   }
+  double launch_seconds() const override { return launch_seconds_; }
 
  private:
+  /// Launches between two events, waits, and adds the time between them.
+  template <class F>
+  void timed(const F& launches) {
+    const CudaDeviceScope scope(backend_.device());
+    CUMARL_CUDA_CHECK(cudaEventRecord(before_.get(), backend_.stream()));
+    launches();
+    CUMARL_CUDA_CHECK(cudaEventRecord(after_.get(), backend_.stream()));
+    backend_.synchronize();
+    float ms = 0;
+    CUMARL_CUDA_CHECK(cudaEventElapsedTime(&ms, before_.get(), after_.get()));
+    launch_seconds_ += 1e-3 * static_cast<double>(ms);
+  }
+
   CudaBackend backend_;
+  CudaEvent before_, after_;
+  double launch_seconds_ = 0;
   std::string name_;
   uint64_t processors_ = 0;
 };

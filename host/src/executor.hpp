@@ -40,6 +40,9 @@ class Executor {
   virtual void advance(const PairModel& pair, int shape, const Rollout& r) = 0;
   virtual void finish(const PairModel& pair, int shape, const Rollout& r) = 0;
 
+  /// Seconds of all launches so far by the device's own clock; 0 where it has none.
+  virtual double launch_seconds() const { return 0; }
+
  private:
   Policies policies_;
 };

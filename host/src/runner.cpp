@@ -318,6 +318,8 @@ const Plan& Runner::plan() const { return impl_->plan; }
 int Runner::agents() const { return impl_->experiment.cells[0].problem->agents(); }
 uint64_t Runner::step_bytes() const { return impl_->experiment.cells[0].problem->step_bytes(); }
 
+double Runner::launch_seconds() const { return impl_->executor->launch_seconds(); }
+
 double Runner::calibrate(double seconds) const { return estimate(seconds).joint_steps_per_second; }
 
 Estimate Runner::estimate(double seconds) const {

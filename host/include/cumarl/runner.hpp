@@ -153,6 +153,8 @@ class Runner {
   /// Bytes of learner tables that a joint step of the first cell has to touch: each agent reads
   /// the row it comes to, and reads and writes one entry.
   uint64_t step_bytes() const;
+  /// Seconds of all launches so far by the device's own clock (CUDA events); 0 on a CPU.
+  double launch_seconds() const;
   /// Joint steps a second, from a calibration of about `seconds` on the device (not part of any
   /// result).
   double calibrate(double seconds = 0.3) const;
