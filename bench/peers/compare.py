@@ -1,74 +1,116 @@
 #!/usr/bin/env python3
-"""cuMARL beside other programs, CPU against CPU on the same cores, in one run.
+"""cuMARL beside other programs on the same device, in one run.
 
-usage: compare.py --cumarl PROGRAM [--mixing PROGRAM] [--plain PROGRAM] [--repeats N] [--threads N]
-                  [--scale X] --out DIR
+usage: compare.py --cumarl PROGRAM [--mixing PROGRAM] [--plain PROGRAM] [--device cpu|cuda] [--repeats N]
+                  [--threads N] [--seconds S] [--only TEXT] [--fused PROGRAM] [--torch PYTHON] [--why DIR]
+                  --out DIR
 
-Every program is started and warmed up once; then ours and theirs are measured in turn, N times. Rates
-are joint steps a second, by the clock and by processor time (user and system, all threads): on a busy
-machine the second says more. Writes DIR/peers.json and DIR/peers.md, and prints the table. A peer that
-cannot be had is listed with the reason.
+Every program is started and warmed up once; then ours and theirs are measured in turn, N times, each
+for about S seconds. Rates are joint steps a second, by the clock and by processor time (user and system,
+all threads): on a busy machine the second says more. With --device cuda ours and JAX run on the GPU, and
+programs that know CPUs only are not measured. Writes DIR/peers.json and DIR/peers.md, and prints the table; a
+peer that cannot be had is listed with the reason, to which DIR/NAME of --why, what the installation of a
+package said, is added. Progress goes to standard error.
 """
 import argparse
+import datetime
 import json
+import math
 import os
+import re
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 Q = 'name = "q_learning"\nalpha = {}\ngamma = 0.95\nexploration = {{ start = 1.0, decay_rate = {} }}\n'
-CONFIGS = {
+RANDOM = '[learner]\nname = "random"\n[evaluation]\nepisodes = 1\n'
+CONFIGS = {  # the settings of ours, joint steps a run
     "matrix": ('[env]\nname = "matrix_game"\ngame = "prisoners_dilemma"\nmemory = 1\n[learner]\n'
                + Q.format(0.1, 1e-5), 2_000_000),
+    "matrix_random": ('[env]\nname = "matrix_game"\ngame = "prisoners_dilemma"\nmemory = 1\nhorizon = 1000\n'
+                      + RANDOM, 500_000),
     "pricing": ('[env]\nname = "bertrand_logit"\n[learner]\n' + Q.format(0.15, 4e-6)
                 + "[stop]\nstable_periods = 1_000_000_000\n", 1_000_000),
-    "lbf": ('[env]\nname = "lbf"\nfoods = 3\n[learner]\nname = "random"\n[evaluation]\nepisodes = 1\n', 500_000),
+    "lbf": ('[env]\nname = "lbf"\nfoods = 3\n' + RANDOM, 500_000),
+    "coin_game": ('[env]\nname = "coin_game"\ncoins = "both"\n' + RANDOM, 500_000),
+    "in_the_matrix": ('[env]\nname = "in_the_matrix"\n' + RANDOM, 500_000),
+    "overcooked": ('[env]\nname = "overcooked"\n' + RANDOM, 500_000),
 }
-RUNS = 32  # of ours, in all
+NOTES = {
+    "JAX": "XLA's own random numbers; the number of runs is the fastest of three",
+    "plain double C++": "one session after the other on each core, double precision, best values of rows kept",
+    "Jumanji LevelBasedForaging": "foods there keep a distance of 2, here of 3",
+    "lbforaging": "Python, on one core",
+    "EnvPool LevelBasedForaging-v0": "there two foods that take both agents, always in the same places, 100 steps",
+    "JaxMARL coin_game": "a coin may come up under an agent or on the other coin there",
+    "JaxMARL storm_2p": "there agents begin on fixed cells, facing three ways, and beams are drawn into the grid",
+    "JaxMARL overcooked": "there agents begin facing any way, and shaped rewards are computed besides",
+    "OpenSpiel, random play": "a game in C++, stepped from Python on one core",
+    "OpenSpiel, Q-learning": "Python, on one core; episodes of one stage, so that there is one state",
+}
 
 
 class Ours:
+    """An experiment of CONFIGS, or the bench lbf_observations."""
+
     def __init__(self, workload):
+        self.runs = 0
+        self.command = [arguments.cumarl, "bench", workload, "--json", "--device", arguments.device, "--threads",
+                        str(arguments.threads), "--repeats", "1"]
+        if workload not in CONFIGS:
+            self.measure()
+            return
         config, steps = CONFIGS[workload]
         self.folder = tempfile.TemporaryDirectory()
         path = os.path.join(self.folder.name, "peer.toml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(config)
-        self.command = [arguments.cumarl, "run", path, "--device", "cpu", "--json", "--quiet", "--runs", str(RUNS),
-                        "--threads", str(arguments.threads), "--set", f"stop.max_steps={int(steps * arguments.scale)}"]
-        self.measure()
+        self.command = [arguments.cumarl, "run", path, "--device", arguments.device, "--json", "--quiet",
+                        "--threads", str(arguments.threads), "--set", f"stop.max_steps={steps}"]
+        self.runs = 32 if arguments.device == "cpu" else 16384
+        rate = self.measure()[0]
+        self.runs = max(self.runs, math.ceil(rate * arguments.seconds / steps / 32) * 32)
 
     def measure(self):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        out = json.loads(subprocess.run(self.command, check=True, capture_output=True, text=True).stdout)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        runs = ["--runs", str(self.runs)] if self.runs else []
+        before, from_wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        ended = subprocess.run(self.command + runs, capture_output=True, text=True)
+        wall, after = time.monotonic() - from_wall, resource.getrusage(resource.RUSAGE_CHILDREN)
+        if ended.returncode:
+            sys.exit(f"compare.py: {' '.join(ended.args)}: {ended.stderr.strip()}")
+        out = json.loads(ended.stdout)
         used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        if not runs:  # a bench does the same all the time: its processor time goes with the clock
+            return out["joint_steps_per_second"], out["joint_steps_per_second"] * wall / used
         return out["joint_steps"] / out["seconds"], out["joint_steps"] / used
 
 
 class Theirs:
-    """A program that measures once for every line it reads."""
+    """A program that says who it is, then measures once for every line it reads."""
 
-    def __init__(self, command, ready):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
-        self.name = None
-        if ready:
-            line = self.process.stdout.readline()
-            if not line:
-                words = self.process.stderr.read().strip().split("\n")
-                raise RuntimeError(words[-1] or "it ended without a word")
-            self.name = json.loads(line)["ready"]
-        else:
-            self.measure()
+    def __init__(self, command):
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+                                        text=True)
+        self.ready = self.read()
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            self.errors.seek(0)
+            words = self.errors.read().strip().split("\n")
+            raise RuntimeError(words[-1] or "it ended without a word")
+        return json.loads(line)
 
     def measure(self):
         self.process.stdin.write("again\n")
         self.process.stdin.flush()
-        out = json.loads(self.process.stdout.readline())
+        out = self.read()
         return out["joint_steps"] / out["seconds"], out["joint_steps"] / out["cpu_seconds"]
 
     def end(self):
@@ -81,48 +123,124 @@ def spread(values):
     return {"median": statistics.median(ordered), "least": ordered[0], "most": ordered[-1]}
 
 
-def compare(workload, peer, command, ready=True):
-    try:
-        theirs = Theirs(command, ready)
-    except (RuntimeError, OSError) as error:
-        skipped.append({"workload": workload, "peer": peer, "why": str(error)})
-        return
-    ours = Ours(workload)
-    pairs = [(ours.measure(), theirs.measure()) for _ in range(arguments.repeats)]
-    theirs.end()
-    row = {"workload": workload, "peer": theirs.name or peer, "unit": "joint steps/s", "repeats": len(pairs)}
+def pip_said(package):
+    """Why it was not installed, or nothing."""
+    at = os.path.join(arguments.why, package)
+    if not arguments.why or not os.path.isfile(at):
+        return ""
+    with open(at, encoding="utf-8") as file:
+        return "pip: " + file.read().strip()
+
+
+def skip(workload, peer, why):
+    missing = re.search(r"No module named '(\w+)", why)
+    if missing and pip_said(missing[1]):
+        why += f" ({pip_said(missing[1])})"
+    entry = {"workload": workload, "peer": peer, "why": why}
+    if entry not in skipped:
+        skipped.append(entry)
+        progress(f"{workload} beside {peer}: not measured: {why}")
+
+
+def progress(text):
+    print(f"[{time.monotonic() - begin:4.0f} s] {text}", file=sys.stderr, flush=True)
+
+
+def wanted(workload, peer):
+    return arguments.only.lower() in f"{workload} beside {peer}".lower()
+
+
+def add(workload, peer, unit, learning, pairs, **more):
+    """One row of ((ours by the clock, by processor time), (theirs ...)) a repeat. Without processor times its
+    figures are null."""
+    row = {"workload": workload, "peer": peer, "unit": unit, "repeats": len(pairs), "learning": learning, **more}
     for at, kind in ((0, "wall"), (1, "cpu")):
-        row["ours_" + kind] = spread([a[at] for a, _ in pairs])
-        row["theirs_" + kind] = spread([b[at] for _, b in pairs])
-        row["ratio_" + kind] = spread([a[at] / b[at] for a, b in pairs])
+        known = at < len(pairs[0][0])
+        row["ours_" + kind] = spread([a[at] for a, _ in pairs]) if known else None
+        row["theirs_" + kind] = spread([b[at] for _, b in pairs]) if known else None
+        row["ratio_" + kind] = spread([a[at] / b[at] for a, b in pairs]) if known else None
     rows.append(row)
-    print(json.dumps(row), file=sys.stderr, flush=True)
+    progress(f"{workload} beside {peer}: {ratio(row, 'wall')} by the clock, {ratio(row, 'cpu')} by processor time")
 
 
-def compare_mixing():
-    """Training iterations of QMIX, by mixing_peers.py, which measures both programs itself."""
-    if not arguments.mixing or not os.access(arguments.mixing, os.X_OK):
-        skipped.append({"workload": "mixing", "peer": "JAX", "why": "the program mixing_iteration is not built"})
+def ratio(row, kind):
+    r = row["ratio_" + kind]
+    return f"{r['median']:.3g} ({r['least']:.3g} to {r['most']:.3g})" if r else "-"
+
+
+def compare(workload, config, peer, learning, command, where=("cpu",)):
+    if not wanted(workload, peer):
         return
+    if arguments.device not in where:
+        skip(workload, peer, f"it does not run on {arguments.device}")
+        return
+    progress(f"{workload} beside {peer} ...")
+    try:
+        theirs = Theirs(command)
+        ours = Ours(config)
+        pairs = [(ours.measure(), theirs.measure()) for _ in range(arguments.repeats)]
+    except (RuntimeError, OSError) as error:
+        skip(workload, peer, str(error))
+        return
+    theirs.end()
+    versions.update(theirs.ready["versions"])
+    more = {"our_runs": ours.runs, "their_runs": theirs.ready.get("runs"), "note": NOTES.get(peer)}
+    add(workload, theirs.ready["ready"], "joint steps/s", learning, pairs, **{key: value for key, value in more.items() if value})
+
+
+def compare_mixing(peer, interpreter):
+    """Training iterations of QMIX, by mixing_peers.py, which measures both programs itself."""
+    workload = "mixing"
+    if not wanted(workload, peer):
+        return
+    if arguments.device != "cpu":
+        skip(workload, peer, f"the comparison of training iterations does not run on {arguments.device}")
+        return
+    if not os.access(arguments.mixing, os.X_OK):
+        skip(workload, peer, "the program mixing_iteration is not built")
+        return
+    progress(f"{workload} beside {peer} ...")
     found = {}
     for _ in range(arguments.repeats):
-        out = subprocess.run([sys.executable, os.path.join(HERE, "mixing_peers.py"), "--ours", arguments.mixing,
-                              "--threads", str(arguments.threads), "2"], check=True, capture_output=True, text=True)
-        for line in map(json.loads, out.stdout.splitlines()):
-            if "ms" in line:
-                found.setdefault(line["program"], []).append((1000 / line["ms"], 1000 / line["cpu_ms"]))
-            else:
-                why = {"workload": "mixing", "peer": line["program"], "why": line["left out"]}
-                if why not in skipped:
-                    skipped.append(why)
-    ours = found.pop("cumarl")
-    for name, theirs in found.items():
-        row = {"workload": "mixing, 2 agents", "peer": name, "unit": "training iterations/s", "repeats": len(theirs)}
-        for at, kind in ((0, "wall"), (1, "cpu")):
-            row["ours_" + kind] = spread([a[at] for a in ours])
-            row["theirs_" + kind] = spread([b[at] for b in theirs])
-            row["ratio_" + kind] = spread([a[at] / b[at] for a, b in zip(ours, theirs)])
-        rows.append(row)
+        ended = subprocess.run([interpreter, os.path.join(HERE, "mixing_peers.py"), "--ours", arguments.mixing,
+                                "--programs", peer, "--threads", str(arguments.threads), "2", "8"],
+                               capture_output=True, text=True)
+        if ended.returncode:
+            skip(workload, peer, ended.stderr.strip().split("\n")[-1])
+            return
+        for line in map(json.loads, ended.stdout.splitlines()):
+            if "ms" not in line:
+                skip(workload, peer, line["left out"])
+                return
+            rate = (1000 / line["ms"], 1000 / line["cpu_ms"])
+            found.setdefault((line["agents"], line["program"]), []).append(rate)
+    for (agents, name), theirs in found.items():
+        if name != "cumarl":
+            versions[name.split()[0]] = name.split()[1]
+            add(f"mixing, {agents} agents", name, "training iterations/s", True,
+                list(zip(found[agents, "cumarl"], theirs)))
+
+
+def compare_fused():
+    """The mixing network alone on a GPU, forward and backward: mixing_gpu beside jitted JAX."""
+    workload, samples = "mixing network", 65536
+    if arguments.device != "cuda" or not wanted(workload, "jax"):
+        return
+    theirs = [sys.executable, os.path.join(HERE, "mixing_peers.py"), "--fused", str(samples), "8"]
+    pairs, name = [], "jax"
+    try:
+        for _ in range(arguments.repeats):
+            lines = [json.loads(line) for command in ([arguments.fused, str(samples)], theirs)
+                     for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()]
+            tf32 = next(line for line in lines if line.get("products") == "tf32")
+            name = lines[-1]["program"]
+            pairs.append(((1000 / tf32["ms"],), (1000 / lines[-1]["ms"],)))
+    except subprocess.CalledProcessError as error:
+        skip(workload, name, error.stderr.strip().split("\n")[-1])
+    except OSError as error:
+        skip(workload, name, str(error))
+    else:
+        add(f"{workload}, {samples:,} samples, 8 agents", name, "gradients/s", True, pairs)
 
 
 def figure(value):
@@ -132,60 +250,95 @@ def figure(value):
     return f"{value:.3g}"
 
 
-def table(state):
-    lines = [f"{state['processor']}, {state['cores']} cores, {arguments.threads} threads, load average "
-             f"{state['load_before']:.1f} before and {state['load_after']:.1f} after, {arguments.repeats} alternating "
-             "repeats. Rates: medians, a second. Ratios, ours over theirs: median (least to most); below 1 we lose.",
-             "", "| workload | beside | ours, clock | theirs, clock | ratio, clock | ratio, processor time |",
-             "|---|---|---|---|---|---|"]
-    for row in rows:
-        def ratio(kind, row=row):
-            r = row["ratio_" + kind]
-            return f"{r['median']:.3g} ({r['least']:.3g} to {r['most']:.3g})"
-        lines.append(f"| {row['workload']} | {row['peer']} | {figure(row['ours_wall']['median'])} "
-                     f"| {figure(row['theirs_wall']['median'])} | {ratio('wall')} | {ratio('cpu')} |")
-    lines += ["", "Not measured:", ""] if skipped else []
-    lines += [f"- {s['workload']}, {s['peer']}: {s['why']}" for s in skipped]
+def table(result):
+    machine = result["machine"]
+    lines = [f"{machine['processor']}, {machine['cores']} cores, {result['threads']} threads, device "
+             f"{result['device']}, load average {machine['load_before']:.1f} before and {machine['load_after']:.1f} "
+             f"after, {arguments.repeats} alternating repeats, {result['date'][:10]}. Rates: medians, a second. "
+             "Ratios, ours over theirs: median (least to most); below 1 we lose.", "",
+             "| workload | beside | learning | ours, clock | theirs, clock | ratio, clock | ratio, processor time |",
+             "|---|---|---|---|---|---|---|"]
+    for row in result["rows"]:
+        lines.append(f"| {row['workload']} | {row['peer']} | {'yes' if row['learning'] else 'no'} "
+                     f"| {figure(row['ours_wall']['median'])} | {figure(row['theirs_wall']['median'])} "
+                     f"| {ratio(row, 'wall')} | {ratio(row, 'cpu')} |")
+    noted = [f"- {row['workload']}, {row['peer']}: {row['note']}." for row in result["rows"] if "note" in row]
+    lines += ["", "Where they differ:", "", *noted] if noted else []
+    lines += ["", "Not measured:", ""] if result["skipped"] else []
+    lines += [f"- {s['workload']}, {s['peer']}: {s['why']}" for s in result["skipped"]]
     return "\n".join(lines) + "\n"
 
 
+def python(name, *more):
+    return [sys.executable, os.path.join(HERE, name), *map(str, more), str(arguments.seconds)]
+
+
+cores = sorted(os.sched_getaffinity(0))
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("--cumarl", required=True)
-parser.add_argument("--mixing", default="")
-parser.add_argument("--plain", default="")
+parser.add_argument("--mixing", default="", help="the program mixing_iteration")
+parser.add_argument("--plain", default="", help="the program plain_pricing")
+parser.add_argument("--fused", default="", help="the program mixing_gpu")
+parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
 parser.add_argument("--repeats", type=int, default=5)
-parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-parser.add_argument("--scale", type=float, default=1.0, help="of the lengths of all runs")
+parser.add_argument("--threads", type=int, default=len(cores))
+parser.add_argument("--seconds", type=float, default=1.0, help="of a measurement")
+parser.add_argument("--only", default="", help="comparisons that contain this text, as in 'lbf beside JAX'")
+parser.add_argument("--torch", default=sys.executable, help="a Python that may have PyTorch")
+parser.add_argument("--why", default="", help="a folder with what the installation of missing packages said")
 parser.add_argument("--out", required=True)
 arguments = parser.parse_args()
-os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:arguments.threads]))  # theirs inherit it
-rows, skipped = [], []
+for key, value, least, most in (("repeats", arguments.repeats, 1, 1000), ("threads", arguments.threads, 1, len(cores)),
+                                ("seconds", arguments.seconds, 0.01, 100)):
+    if not least <= value <= most:
+        parser.error(f"--{key}: {least} to {most}, not {value}")
+os.sched_setaffinity(0, cores[:arguments.threads])  # theirs inherit it
+os.environ["JAX_PLATFORMS"] = arguments.device
+os.makedirs(arguments.out, exist_ok=True)
+begin = time.monotonic()
+rows, skipped, versions = [], [], {}
 with open("/proc/cpuinfo", encoding="utf-8") as file:
     models = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
 machine = {"processor": models[0] if models else "unknown", "cores": os.cpu_count(), "load_before": os.getloadavg()[0]}
-chunks = max(1, int(16 * arguments.scale)) * 64
+both = ("cpu", "cuda")
 
 
-def python(name, *more):
-    return [sys.executable, os.path.join(HERE, name), *map(str, more)]
+def jax(workload):
+    return python("jax_workloads.py", workload, arguments.device)
 
 
-compare("matrix", "JAX", python("jax_workloads.py", "matrix", 2048, chunks))
-compare("pricing", "JAX", python("jax_workloads.py", "pricing", 256, chunks))
-if arguments.plain:
-    compare("pricing", "plain double C++", [arguments.plain, "4", str(int(1e6 * arguments.scale)),
-                                            str(arguments.threads)], ready=False)
-else:
-    skipped.append({"workload": "pricing", "peer": "plain double C++", "why": "it is not compiled"})
-compare("lbf", "JAX", python("jax_workloads.py", "lbf", 1024, chunks))
-compare("lbf", "lbforaging", python("package_workloads.py", "lbforaging", int(5000 * arguments.scale)))
-compare("matrix", "OpenSpiel", python("package_workloads.py", "open_spiel", int(5000 * arguments.scale)))
-compare_mixing()
-skipped.append({"workload": "all", "peer": "JaxMARL", "why": "none of the workloads is among its environments"})
+def package(workload):
+    return python("package_workloads.py", workload)
+
+
+compare("matrix", "matrix", "JAX", True, jax("matrix"), both)
+compare("pricing", "pricing", "JAX", True, jax("pricing"), both)
+compare("pricing", "pricing", "plain double C++", True,
+        [arguments.plain, str(arguments.threads), "1000000", str(arguments.threads), str(arguments.seconds)])
+compare("lbf", "lbf", "JAX", False, jax("lbf"), both)
+compare("lbf", "lbf", "Jumanji LevelBasedForaging", False, jax("jumanji_lbf"), both)
+compare("lbf, observed", "lbf_observations", "EnvPool LevelBasedForaging-v0", False, package("envpool"))
+compare("lbf, observed", "lbf_observations", "lbforaging", False, package("lbforaging"))
+compare("coin_game", "coin_game", "JaxMARL coin_game", False, jax("coin_game"), both)
+compare("in_the_matrix", "in_the_matrix", "JaxMARL storm_2p", False, jax("in_the_matrix"), both)
+compare("overcooked", "overcooked", "JaxMARL overcooked", False, jax("overcooked"), both)
+compare("matrix", "matrix_random", "OpenSpiel, random play", False, package("open_spiel"))
+compare("matrix", "matrix", "OpenSpiel, Q-learning", True, package("open_spiel_learn"))
+compare_mixing("jax", sys.executable)
+compare_mixing("torch", arguments.torch)
+compare_fused()
+if wanted("switch", "JaxMARL"):
+    skip("switch", "JaxMARL", "its switch_riddle is about a light bulb, not about giving way in a corridor")
+if wanted("any", "PufferLib"):
+    skip("any", "PufferLib", pip_said("pufferlib") or "there is no adapter for the version that is installed")
 machine["load_after"] = os.getloadavg()[0]
-os.makedirs(arguments.out, exist_ok=True)
+commit = subprocess.run(["git", "-C", HERE, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+result = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+          "commit": commit or "unknown", "device": arguments.device, "machine": machine, "threads": arguments.threads,
+          "seconds": round(time.monotonic() - begin), "versions": versions, "rows": rows, "skipped": skipped}
 with open(os.path.join(arguments.out, "peers.json"), "w", encoding="utf-8") as file:
-    json.dump({"machine": machine, "threads": arguments.threads, "rows": rows, "skipped": skipped}, file, indent=1)
+    json.dump(result, file, indent=1)
+    file.write("\n")
 with open(os.path.join(arguments.out, "peers.md"), "w", encoding="utf-8") as file:
-    file.write(table(machine))
-print(table(machine))
+    file.write(table(result))
+print(table(result))

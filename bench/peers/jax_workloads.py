@@ -1,22 +1,43 @@
 #!/usr/bin/env python3
-"""The headline workloads in JAX, as a careful user would write them: one jitted function of many steps,
-vmapped over runs, tables updated in place (donated), random numbers drawn 64 steps at a time.
+"""Workloads in JAX: our own straightforward programs, and environments of JaxMARL and Jumanji.
 
-usage: jax_workloads.py matrix|pricing|lbf RUNS STEPS      (STEPS: a multiple of 64)
+usage: jax_workloads.py WORKLOAD DEVICE SECONDS      (DEVICE: cpu or cuda)
 
-Compiles and warms up, then reads lines from standard input; for each it takes STEPS more joint steps
-in every run and prints {"joint_steps", "seconds", "cpu_seconds"}.
+  matrix, pricing, lbf      written by us, as a careful user would: one jitted function of many steps,
+                            vmapped over runs, tables updated in place (donated), random numbers drawn
+                            64 steps at a time
+  coin_game, in_the_matrix, overcooked    of JaxMARL: random play through their own step, with its
+                            automatic reset. Observations are not used, so XLA leaves them out
+  jumanji_lbf               LevelBasedForaging of Jumanji, in the same way
+
+All cores are used: on a CPU, runs are shared out to as many XLA devices as there are cores (pmap). The
+number of runs is the fastest of three. Prints {"ready", "versions"}, then reads lines from standard
+input; for each it goes on until SECONDS have passed and prints {"joint_steps", "seconds", "cpu_seconds"}.
+A failure ends it with its reason as the last line on standard error.
 """
-import functools
+import contextlib
+import importlib.metadata
 import json
+import os
 import sys
 import time
 
-import jax
-import jax.numpy as jnp
-import numpy as np
+if __name__ == "__main__" and len(sys.argv) != 4:
+    sys.exit(__doc__.split("\n\n")[1])
+DEVICE = sys.argv[2]
+CORES = len(os.sched_getaffinity(0))
+os.environ["JAX_PLATFORMS"] = DEVICE
+if DEVICE == "cpu":
+    os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "")
+                               + f" --xla_force_host_platform_device_count={CORES}").strip()
+
+import jax  # noqa: E402  (after its settings)
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
 
 CHUNK = 64
+CHUNKS = 4  # in a call
+RUNS = {"cpu": (128, 1024, 8192), "cuda": (4096, 32768, 262144)}[DEVICE]  # tried, on each device
 
 
 def q_learners(states, actions, payoff, alpha, gamma, decay, start):
@@ -123,37 +144,122 @@ def lbf():
     return begin, step, draw
 
 
+def played(begin, step, actions):
+    """Random play of two agents. begin(key) gives an environment's state; step(key, state, actions) the
+    next and the rewards."""
+    def first(key):
+        return {"env": jax.tree.map(jnp.asarray, begin(key)), "total": jnp.float32(0)}
+
+    def one(s, random, _):
+        key, action = random
+        after, rewards = step(key, s["env"], action)
+        after = jax.tree.map(lambda new, old: new if new.dtype == old.dtype else new.astype(old.dtype), after,
+                             s["env"])
+        return {"env": after, "total": s["total"] + sum(r.sum() for r in jax.tree.leaves(rewards))}
+
+    def draw(key):
+        one, two = jax.random.split(key)
+        return (jax.random.split(one, CHUNK), jax.random.randint(two, (CHUNK, 2), 0, actions)), None
+
+    return first, one, draw
+
+
+def jaxmarl(name, actions, as_actions, **options):
+    with contextlib.redirect_stdout(sys.stderr):  # it prints while it is imported
+        import jaxmarl as package
+        env = package.make(name, **options)
+
+    def step(key, state, action):
+        _, after, rewards, _, _ = env.step(key, state, as_actions(env.agents, action))
+        return after, rewards
+
+    return played(lambda key: env.reset(key)[1], step, actions)
+
+
+def by_name(agents, action):
+    return {agent: action[i] for i, agent in enumerate(agents)}
+
+
+def in_order(agents, action):
+    return action[0], action[1]
+
+
+def jumanji_lbf():
+    from jumanji.environments import LevelBasedForaging
+    from jumanji.environments.routing.lbf.generator import RandomGenerator
+    from jumanji.wrappers import AutoResetWrapper
+    env = AutoResetWrapper(LevelBasedForaging(
+        RandomGenerator(grid_size=8, fov=8, num_agents=2, num_food=3, max_agent_level=2), time_limit=50))
+
+    def step(key, state, action):
+        after, timestep = env.step(state, action)
+        return after, timestep.reward
+
+    return played(lambda key: env.reset(key)[0], step, 6)
+
+
+WORKLOADS = {  # name: (package, its title and {version}, how to make it)
+    "matrix": ("jax", "JAX {}", matrix),
+    "pricing": ("jax", "JAX {}", pricing),
+    "lbf": ("jax", "JAX {}", lbf),
+    "coin_game": ("jaxmarl", "JaxMARL {}, coin_game",
+                  lambda: jaxmarl("coin_game", 5, by_name, num_inner_steps=150, num_outer_steps=1)),
+    "in_the_matrix": ("jaxmarl", "JaxMARL {}, storm_2p", lambda: jaxmarl("storm_2p", 5, in_order)),
+    "overcooked": ("jaxmarl", "JaxMARL {}, overcooked", lambda: jaxmarl("overcooked", 6, by_name)),
+    "jumanji_lbf": ("jumanji", "Jumanji {}, LevelBasedForaging", jumanji_lbf),
+}
+
+
 def main():
-    begin, step, draw = {"matrix": matrix, "pricing": pricing, "lbf": lbf}[sys.argv[1]]()
-    runs, steps = int(sys.argv[2]), int(sys.argv[3])
+    package, title, make = WORKLOADS[sys.argv[1]]
+    least = float(sys.argv[3])
+    begin, step, draw = make()
+    devices = jax.local_device_count()
 
-    def chunk(s, key):
-        random, fixed = draw(key)
-        return jax.lax.scan(lambda now, one: (step(now, one, fixed), None), s, random)[0]
-
-    @functools.partial(jax.jit, donate_argnums=0)
     def play(states, key):
-        def body(c, s):
+        """CHUNKS * CHUNK joint steps in all runs of one device."""
+        runs = jax.tree.leaves(states)[0].shape[0]
+
+        def chunk(c, s):
             keys = jax.random.split(jax.random.fold_in(key, c), runs)
-            return jax.vmap(chunk)(s, keys)
-        return jax.lax.fori_loop(0, steps // CHUNK, body, states)
+            random, fixed = jax.vmap(draw, out_axes=(1, 0))(keys)
+            many = jax.vmap(step)
+            return jax.lax.scan(lambda now, one: (many(now, one, fixed), None), s, random)[0]
+        return jax.lax.fori_loop(0, CHUNKS, chunk, states)
 
-    states = jax.jit(jax.vmap(begin))(jax.random.split(jax.random.key(1), runs))
-    count = 0
+    playing = jax.pmap(play, donate_argnums=0)
+    calls = 0
 
-    def measured():
-        nonlocal states, count
-        count += 1
-        from_wall, from_cpu = time.perf_counter(), time.process_time()
-        states = jax.block_until_ready(play(states, jax.random.key(count)))
-        return time.perf_counter() - from_wall, time.process_time() - from_cpu
+    def call(states):
+        nonlocal calls
+        calls += 1
+        return jax.block_until_ready(playing(states, jax.random.split(jax.random.key(calls), devices)))
 
-    measured()
-    print(json.dumps({"ready": "JAX " + jax.__version__}), flush=True)
+    def started(runs):
+        states = jax.pmap(jax.vmap(begin))(jax.random.split(jax.random.key(0), (devices, runs)))
+        return call(states)  # compiles
+
+    best = 0
+    for number in RUNS:
+        trial = started(number)
+        from_wall = time.perf_counter()
+        trial = call(trial)
+        rate = number / (time.perf_counter() - from_wall)
+        if rate > best:
+            best, runs, states = rate, number, trial
+        del trial
+    versions = {p: importlib.metadata.version(p) for p in {"jax", package}}
+    print(json.dumps({"ready": title.format(versions[package]), "versions": versions, "runs": runs * devices}),
+          flush=True)
     for _ in sys.stdin:
-        wall, cpu = measured()
-        print(json.dumps({"joint_steps": runs * (steps // CHUNK) * CHUNK, "seconds": wall, "cpu_seconds": cpu}),
-              flush=True)
+        steps = 0
+        from_wall, from_cpu = time.perf_counter(), time.process_time()
+        while time.perf_counter() - from_wall < least:
+            states = call(states)
+            steps += runs * devices * CHUNKS * CHUNK
+        print(json.dumps({"joint_steps": steps, "seconds": time.perf_counter() - from_wall,
+                          "cpu_seconds": time.process_time() - from_cpu}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time of one training iteration of QMIX in other libraries, beside bench/mixing_iteration.cpp.
 
-usage: mixing_peers.py [--ours PROGRAM] [--threads N] [--fused ROWS] [AGENTS...]
+usage: mixing_peers.py [--ours PROGRAM] [--programs jax,torch] [--threads N] [--fused ROWS] [AGENTS...]
 
 One iteration: a batch of 32 episodes x 50 steps out of a replay of 64, double-Q targets, QMIX (embed
 32, two-layer hypernetworks of 64, state 64), shared utilities of 64 hidden units over 32 features and
@@ -10,8 +10,9 @@ the agent's number, 8 actions, mean squared error, gradient clipped at norm 10, 
   torch  PyTorch on the CPU, eager, written as PyMARL writes it
 both on the cores that they find (or --threads); each without its start-up and compilation. Prints a
 line of JSON for each (with --fused ROWS: of JAX alone, on the device that it finds, the mixing
-network of that many samples, forward and backward): median and least of 31 times, and the median of the processor time that all
-threads took, which says more where other programs run. What is not installed is left out.
+network of that many samples, forward and backward): median and least of 31 times, and the median of
+the processor time that all threads took, which says more where other programs run. What is not
+installed is left out, with the reason.
 """
 import argparse
 import json
@@ -21,10 +22,14 @@ import time
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("--ours", help="the program mixing_iteration, to be run as well")
+parser.add_argument("--programs", default="jax,torch", help="separated by commas")
 parser.add_argument("--threads", type=int, default=0, help="0: all cores")
 parser.add_argument("--fused", type=int, default=0, help="samples of the mixing network alone")
 parser.add_argument("agents", type=int, nargs="*", default=[2, 4, 8])
 arguments = parser.parse_args()
+programs = arguments.programs.split(",")
+if not set(programs) <= {"jax", "torch"}:
+    parser.error(f"--programs: jax, torch or both, separated by commas, not {arguments.programs}")
 cores = arguments.threads or len(os.sched_getaffinity(0))
 if arguments.threads:
     os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[:cores]))
@@ -185,11 +190,12 @@ def time_fused(agents):
 
 
 for count in arguments.agents:
-    for one in (time_fused,) if arguments.fused else (time_jax, time_torch):
+    chosen = [{"jax": time_jax, "torch": time_torch}[name] for name in programs]
+    for one in (time_fused,) if arguments.fused else chosen:
         try:
             one(count)
         except ImportError as error:
-            print(json.dumps({"program": one.__name__[5:], "left out": str(error)}))
+            print(json.dumps({"program": one.__name__[5:], "left out": str(error)}), flush=True)
     if arguments.ours:
         subprocess.run([arguments.ours, *(["--fused", str(arguments.fused)] if arguments.fused else []),
                         str(count)], check=True)
