@@ -44,16 +44,19 @@ def demangled(names):
     return dict(zip(names, out.split("\n")))
 
 
+# How ptxas, nvlink and cuobjdump say what a function takes.
+NUMBERS = {
+    "registers": r"[Uu]sed (\d+) registers|\bREG:(\d+)",
+    "stack": r"(\d+) (?:bytes )?stack|\bSTACK:(\d+)",
+    "spills": r"(\d+) bytes spill stores",
+    "shared": r"(\d+) bytes smem|\bSHARED:(\d+)",
+}
+
+
 def numbers(text):
-    """{"registers": 26, "stack": 0, ...} of a line of ptxas, nvlink or cuobjdump."""
-    found = {}
-    for key, pattern in (("registers", r"[Uu]sed (\d+) registers|\bREG:(\d+)"), ("stack", r"(\d+) (?:bytes )?stack|\bSTACK:(\d+)"),
-                         ("stores", r"(\d+) bytes spill stores"), ("loads", r"(\d+) bytes spill loads"),
-                         ("shared", r"(\d+) bytes smem|\bSHARED:(\d+)")):
-        match = re.search(pattern, text)
-        if match:
-            found[key] = int(next(group for group in match.groups() if group))
-    return found
+    """{"registers": 26, "stack": 0, ...} of a line."""
+    found = {key: re.search(pattern, text) for key, pattern in NUMBERS.items()}
+    return {key: int(next(group for group in match.groups() if group)) for key, match in found.items() if match}
 
 
 def read(lines, arch):
@@ -119,16 +122,17 @@ def report(functions, names, most_stack):
         if group in groups:
             def column(key, group=group):
                 return span([one.get(key, 0) for one in groups[group]])
-            rows.append([group, str(len(groups[group])), column("registers"), column("stores"), column("stack"), column("shared")])
-    lines = table(["kernels", "number", "registers", "bytes spilled", "bytes of stack", "bytes of static shared memory"], rows)
-    spilling = sorted((-one["stores"], short(names[name])) for name, one in functions.items() if one.get("stores", 0) > 0)
+            rows.append([group, str(len(groups[group])), *map(column, NUMBERS)])
+    lines = table(["kernels", "number", "registers", "stack, bytes", "spilled, bytes", "static shared memory, bytes"], rows)
+    spilling = sorted((-one["spills"], short(names[name])) for name, one in functions.items() if one.get("spills", 0))
     lines += ["", f"{len(spilling)} functions spill." if spilling else "No function spills.", ""]
     if spilling:
         lines += table(["spills", "bytes stored"], [[f"`{name}`", str(-bytes_)] for bytes_, name in spilling]) + [""]
     deep = sorted((-one["stack"], short(names[name])) for name, one in functions.items()
                   if one["kernel"] and one.get("stack", 0) > most_stack)
     if deep:
-        lines += table([f"stack above {most_stack} bytes", "bytes"], [[f"`{name}`", str(-bytes_)] for bytes_, name in deep])
+        rows = [[f"`{name}`", str(-bytes_)] for bytes_, name in deep]
+        lines += table([f"stack above {most_stack} bytes", "bytes"], rows)
     return "\n".join(lines)
 
 

@@ -18,12 +18,15 @@ SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "scripts" / "gpu-check
 CUMARL = r"""#!/usr/bin/env bash
 case "$1 $2" in
   'list benches')
-    printf '%s  title\n' pricing lbf_observations matrix_game/q_learning/float32 matrix_game/sarsa lbf/random ising/random ;;
+    printf '%s  title\n' pricing lbf_observations matrix_game/q_learning/float32 matrix_game/sarsa lbf/random \
+      ising/random ;;
   'list envs') printf '%s  title\n' ising ;;
   'list learners') printf '%s  title\n' sarsa nash_q pavlov ;;
   'describe ising') printf '{"name":"ising","small":"size = 4\\nkind = \\"a\\"","parameters":[]}\n' ;;
   'doctor --json')
-    printf '{"cuda":["cuda:0 Card, runtime 13.0"],"devices":["cpu"%s]}\n' "$([[ $FAULT == device ]] || echo ',"cuda:0"')" ;;
+    gpu=',"cuda:0"'
+    [[ $FAULT != device ]] || gpu=''
+    printf '{"cuda":["cuda:0 Card, runtime 13.0"],"devices":["cpu"%s]}\n' "$gpu" ;;
   bench*)
     printf '{"bench":"%s","median":8e+09,"check":"%s"}\n' "$2" "$([[ $FAULT == bench ]] && echo failed || echo ok)" ;;
   run*)
@@ -66,8 +69,8 @@ class Check(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        for name, text in (("build/cumarl", CUMARL), ("build/some_gpu_test", TEST), ("build/other_test", "#!/bin/false\n"),
-                           ("build/fused_mixing_gpu_test", TEST), ("bin/compute-sanitizer", SANITIZER),
+        for name, text in (("build/cumarl", CUMARL), ("build/some_gpu_test", TEST),
+                           ("build/other_test", "#!/bin/false\n"), ("build/fused_mixing_gpu_test", TEST), ("bin/compute-sanitizer", SANITIZER),
                            ("bin/nvidia-smi", SMI), ("bin/python3", "#!/bin/sh\necho no jax >&2\nexit 1\n"),
                            ("bin/nvcc", "#!/bin/sh\nexit 1\n")):
             path = self.folder / name
@@ -97,7 +100,8 @@ class Check(unittest.TestCase):
     def test_all_is_well(self):
         result = self.run_it()
         self.assertEqual(self.failed(result), [])
-        self.assertEqual([result[key] for key in ("commit", "device", "driver", "toolkit")], ["abc", 'Card "X"', "580.1", "13.0"])
+        self.assertEqual([result[key] for key in ("commit", "device", "driver", "toolkit")],
+                         ["abc", 'Card "X"', "580.1", "13.0"])
         self.assertEqual(self.names(result, "test"),
                          sorted(f"{program} {test}" for program in ("some_gpu_test", "fused_mixing_gpu_test")
                                 for test in ("Plain.One", "Plain.Two", "Registry/Gpu.Bits/ising")))
