@@ -147,23 +147,32 @@ def scaling(root):
     return lines or ["Not measured yet."]
 
 
+def peer_rows(rows):
+    """The table of `rows` of a comparison, and below it in what the programs differ."""
+    cells = []
+    for row in rows:
+        ratios = [f"{r['median']:.3g} ({r['least']:.3g} to {r['most']:.3g})" if r else "-"
+                  for r in (row["ratio_wall"], row["ratio_cpu"])]
+        unit = "" if row["unit"] == "joint steps/s" else f", {row['unit']}"
+        cells.append([row["workload"] + unit, row["peer"], {True: "yes", False: "no"}.get(row.get("learning"), ""),
+                      figure(row["ours_wall"]["median"]), figure(row["theirs_wall"]["median"]), *ratios])
+    notes = [f"- {row['workload']}, {row['peer']}: {row['note']}." for row in rows if "note" in row]
+    return [*table(["workload", "beside", "learning", "ours, clock", "theirs, clock", "ratio, clock",
+                    "ratio, processor time"], cells), "", *(["Where they differ:", "", *notes, ""] if notes else [])]
+
+
+RATES = ("Rates: medians, joint steps a second where nothing else is said. Ratios, ours over theirs: median (least "
+         "to most); below 1 we lose.")
+
+
 def peers(root):
     lines = []
     for result in read(root, "peers-*.json"):
         host = result["machine"]
         when = f", {day(result)}" if "commit" in result and "date" in result else ""
         lines += [f"{host['processor']}, {host['cores']} cores, {result['threads']} threads{when}; load average "
-                  f"{host['load_before']:.1f} before and {host['load_after']:.1f} after. Rates: medians, a second. "
-                  "Ratios, ours over theirs: median (least to most); below 1 we lose.", ""]
-        rows = []
-        for row in result["rows"]:
-            ratios = [f"{r['median']:.3g} ({r['least']:.3g} to {r['most']:.3g})"
-                      for r in (row["ratio_wall"], row["ratio_cpu"])]
-            learning = {True: "yes", False: "no"}.get(row.get("learning"), str(row.get("learning", "")))
-            rows.append([row["workload"], row["peer"], learning, row["unit"], figure(row["ours_wall"]["median"]),
-                         figure(row["theirs_wall"]["median"]), *ratios])
-        lines += [*table(["workload", "beside", "learning", "unit", "ours, clock", "theirs, clock", "ratio, clock",
-                          "ratio, processor time"], rows), ""]
+                  f"{host['load_before']:.1f} before and {host['load_after']:.1f} after. {RATES}", "",
+                  *peer_rows(result["rows"])]
         if result["skipped"]:
             lines += ["Not measured:", "",
                       *(f"- {s['workload']}, {s['peer']}: {s['why']}" for s in result["skipped"]), ""]
@@ -173,17 +182,21 @@ def peers(root):
 def gpu(root):
     lines = []
     for result in read(root, "gpu-check*.json"):
-        done = [one for one in result["results"] if one["part"] == "bench" and one["ok"]]
+        done = {part: [one for one in result["results"] if one["part"] == part and one["ok"]]
+                for part in ("bench", "peers")}
         lines += [f"{result['device']}, driver {result['driver']}, CUDA {result['toolkit']}, {day(result)}: "
                   f"{result['passed']} checks passed, {result['failed']} failed.", ""]
-        rows = [one["result"] for one in done if one["name"] != "mixing_gpu"]
+        rows = [one["result"] for one in done["bench"] if one["name"] != "mixing_gpu"]
         if rows:
             lines += [*table(["bench", *BENCH_HEAD], bench_rows(rows, False)), ""]
-        mixing = [line for one in done if one["name"] == "mixing_gpu" for line in one["result"]]
+        mixing = [line for one in done["bench"] if one["name"] == "mixing_gpu" for line in one["result"]]
         if mixing:
             lines += [*table(["fused mixing", "samples", "agents", "ms", "least ms"],
                              [[m["products"], str(m["rows"]), str(m["agents"]), f"{m['ms']:.3g}",
                                f"{m['least_ms']:.3g}"] for m in mixing]), ""]
+        rows = [row for one in done["peers"] for row in one["result"]["rows"]]
+        if rows:
+            lines += ["Beside others on the same card. " + RATES, "", *peer_rows(rows)]
     return lines or ["GPU figures are still to be measured: there is no `bench/results/gpu-check*.json` yet "
                      "(`scripts/gpu-check.sh` writes one)."]
 

@@ -266,22 +266,27 @@ part_bench() {
 }
 
 part_peers() {
-  local log start ok=true detail
-  if ! limited 60 python3 -c 'import jax; jax.devices("gpu")' >"$(log_of peers-jax)" 2>&1; then
-    skip peers "python3 has no JAX with a GPU: $(tail -n 1 "$(log_of peers-jax)")"
+  local one log start ok result
+  log=$(log_of peers-jax)
+  if ! limited 60 python3 -c 'import jax; jax.devices("gpu")' >"$log" 2>&1; then
+    skip peers "python3 has no JAX with a GPU: $(tail -n 1 "$log")"
     return 0
   fi
-  in_time peers compare || return 0
-  log=$(log_of peers)
-  start=$(now_ms)
-  limited 200 python3 bench/peers/compare.py --cumarl "$cumarl" --mixing "$build/mixing_iteration" \
-    --device cuda --repeats 2 --scale 0.25 --out "$out/peers" >"$log" 2>&1 || ok=false
-  detail=$(tail -n 1 "$log")
-  if [[ -s $out/peers/peers.json ]]; then
-    record peers compare "$ok" $(($(now_ms) - start)) "see result" "$(<"$out/peers/peers.json")"
-  else
-    record peers compare false $(($(now_ms) - start)) "no result: $detail"
-  fi
+  for one in 'matrix beside JAX' 'pricing beside JAX' 'lbf beside JAX' 'mixing network beside' \
+    'coin_game beside' 'overcooked beside' 'in_the_matrix beside'; do
+    in_time peers "$one" || continue
+    log=$(log_of "peers-$one")
+    result=$work/${one// /-}
+    start=$(now_ms)
+    ok=true
+    limited 200 python3 bench/peers/compare.py --cumarl "$cumarl" --fused "$build/mixing_gpu" \
+      --device cuda --repeats 3 --seconds 0.5 --only "$one" --out "$result" >"$log" 2>&1 || ok=false
+    if [[ -s $result/peers.json ]]; then
+      record peers "$one" "$ok" $(($(now_ms) - start)) "see result" "$(<"$result/peers.json")"
+    else
+      record peers "$one" false $(($(now_ms) - start)) "no result: $(tail -n 1 "$log")"
+    fi
+  done
 }
 
 # What the machine is.

@@ -104,7 +104,7 @@ def short(name):
     """A functor's name without namespaces and without the launch around it."""
     name = re.sub(r"\(anonymous namespace\)::|cumarl::(?:\w+::)?(?=\w)", "", name)
     inner = re.search(r"launch(?:_teams)?_kernel<(?:\d+, )?(.*)>\(", name)
-    return inner[1] if inner else re.sub(r"\(.*", "", name)
+    return inner[1].strip() if inner else re.sub(r"\(.*", "", name)
 
 
 def table(head, rows):
@@ -123,9 +123,10 @@ def report(functions, names, most_stack):
             def column(key, group=group):
                 return span([one.get(key, 0) for one in groups[group]])
             rows.append([group, str(len(groups[group])), *map(column, NUMBERS)])
-    lines = table(["kernels", "number", "registers", "stack, bytes", "spilled, bytes", "static shared memory, bytes"], rows)
+    head = ["kernels", "number", "registers", "stack, bytes", "spilled, bytes", "static shared memory, bytes"]
+    lines = table(head, rows)
     spilling = sorted((-one["spills"], short(names[name])) for name, one in functions.items() if one.get("spills", 0))
-    lines += ["", f"{len(spilling)} functions spill." if spilling else "No function spills.", ""]
+    lines += ["", f"Functions that spill: {len(spilling)} of {len(functions)}.", ""]
     if spilling:
         lines += table(["spills", "bytes stored"], [[f"`{name}`", str(-bytes_)] for bytes_, name in spilling]) + [""]
     deep = sorted((-one["stack"], short(names[name])) for name, one in functions.items()

@@ -32,12 +32,23 @@ CPU = {"date": "2026-11-21T12:00:00Z", "commit": "0123456789abcdef", "threads": 
        "scaling": [{"bench": "pricing", "threads": 2, "ratio": 1.9697}]}
 HEAD = ("Processor, 2 threads, x86_64_v4, g++ 12.2.0, commit 0123456789, 2026-11-21; load average 0.1 before and "
         "1.9 after.")
+PEER = {"workload": "pricing", "peer": "C++", "unit": "joint steps/s", "learning": True, "repeats": 3,
+        "ours_wall": {"median": 2e8}, "theirs_wall": {"median": 2.5e7},
+        "ratio_wall": {"median": 8.0, "least": 7.5, "most": 8.25},
+        "ratio_cpu": {"median": 0.5, "least": 0.4, "most": 0.6}}
 PEERS = {"machine": {"processor": "Processor", "cores": 2, "load_before": 0.25, "load_after": 2.0}, "threads": 2,
-         "rows": [{"workload": "pricing", "peer": "C++", "unit": "joint steps/s", "learning": True, "repeats": 3,
-                   "ours_wall": {"median": 2e8}, "theirs_wall": {"median": 2.5e7},
-                   "ratio_wall": {"median": 8.0, "least": 7.5, "most": 8.25},
-                   "ratio_cpu": {"median": 0.5, "least": 0.4, "most": 0.6}}],
+         "rows": [PEER, {**PEER, "workload": "mixing", "unit": "gradients/s", "note": "one core", "ratio_cpu": None}],
          "skipped": [{"workload": "mixing", "peer": "torch", "why": "not there"}]}
+PEERS_TABLE = """| workload | beside | learning | ours, clock | theirs, clock | ratio, clock | ratio, processor time |
+|---|---|---|---|---|---|---|
+| pricing | C++ | yes | 200 M | 25 M | 8 (7.5 to 8.25) | 0.5 (0.4 to 0.6) |
+| mixing, gradients/s | C++ | yes | 200 M | 25 M | 8 (7.5 to 8.25) | - |
+
+Where they differ:
+
+- mixing, C++: one core."""
+RATES = """Rates: medians, joint steps a second where nothing else is said. Ratios, ours over theirs: \
+median (least to most); below 1 we lose."""
 GPU = {"date": "2026-11-22T01:00:00Z", "commit": "fedcba98765432", "device": "Card", "driver": "580.1",
        "toolkit": "13.0", "passed": 5, "failed": 1,
        "results": [{"part": "test", "name": "gpu_test", "ok": True},
@@ -45,7 +56,8 @@ GPU = {"date": "2026-11-22T01:00:00Z", "commit": "fedcba98765432", "device": "Ca
                     "result": bench("pricing", 0, 8e9, bound={"kind": "unmeasured", "limit": None, "reached": None})},
                    {"part": "bench", "name": "matrix", "ok": False, "result": bench("matrix", 0, 9e9)},
                    {"part": "bench", "name": "mixing_gpu", "ok": True,
-                    "result": [{"products": "tf32", "rows": 65536, "agents": 8, "ms": 0.25, "least_ms": 0.2404}]}]}
+                    "result": [{"products": "tf32", "rows": 65536, "agents": 8, "ms": 0.25, "least_ms": 0.2404}]},
+                   {"part": "peers", "name": "pricing", "ok": True, "result": PEERS}]}
 
 WANTED = {
     "cpu": f"""{HEAD}
@@ -70,17 +82,14 @@ WANTED = {
 | bench | threads | rate over that of one thread |
 |---|---|---|
 | `pricing` | 2 | 1.97 |""",
-    "peers": """Processor, 2 cores, 2 threads; load average 0.2 before and 2.0 after. Rates: medians, a second. \
-Ratios, ours over theirs: median (least to most); below 1 we lose.
+    "peers": f"""Processor, 2 cores, 2 threads; load average 0.2 before and 2.0 after. {RATES}
 
-| workload | beside | learning | unit | ours, clock | theirs, clock | ratio, clock | ratio, processor time |
-|---|---|---|---|---|---|---|---|
-| pricing | C++ | yes | joint steps/s | 200 M | 25 M | 8 (7.5 to 8.25) | 0.5 (0.4 to 0.6) |
+{PEERS_TABLE}
 
 Not measured:
 
 - mixing, torch: not there""",
-    "gpu": """Card, driver 580.1, CUDA 13.0, commit fedcba9876, 2026-11-22: 5 checks passed, 1 failed.
+    "gpu": f"""Card, driver 580.1, CUDA 13.0, commit fedcba9876, 2026-11-22: 5 checks passed, 1 failed.
 
 | bench | joint steps/s | iqr | agent steps/s | limit reached | learning |
 |---|---|---|---|---|---|
@@ -88,7 +97,11 @@ Not measured:
 
 | fused mixing | samples | agents | ms | least ms |
 |---|---|---|---|---|
-| tf32 | 65536 | 8 | 0.25 | 0.24 |""",
+| tf32 | 65536 | 8 | 0.25 | 0.24 |
+
+Beside others on the same card. {RATES}
+
+{PEERS_TABLE}""",
 }
 
 

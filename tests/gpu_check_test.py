@@ -70,8 +70,9 @@ class Check(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         for name, text in (("build/cumarl", CUMARL), ("build/some_gpu_test", TEST),
-                           ("build/other_test", "#!/bin/false\n"), ("build/fused_mixing_gpu_test", TEST), ("bin/compute-sanitizer", SANITIZER),
-                           ("bin/nvidia-smi", SMI), ("bin/python3", "#!/bin/sh\necho no jax >&2\nexit 1\n"),
+                           ("build/other_test", "#!/bin/false\n"), ("build/fused_mixing_gpu_test", TEST),
+                           ("bin/compute-sanitizer", SANITIZER), ("bin/nvidia-smi", SMI),
+                           ("bin/python3", "#!/bin/sh\necho no jax >&2\nexit 1\n"),
                            ("bin/nvcc", "#!/bin/sh\nexit 1\n")):
             path = self.folder / name
             path.parent.mkdir(exist_ok=True)
