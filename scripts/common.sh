@@ -168,30 +168,40 @@ pair_configs() {
   more lbf-3-players lbf-random env.players=3 env.foods=2 'env.size=[8,8]' env.coop=true
 }
 
-# sweep_config CUMARL DIR ENV: an experiment, DIR/ENV.toml, with every learner that goes with the
-# environment, as one sweep over their names; and DIR/ENV/LEARNER.toml, each alone.
+# sweep_config CUMARL DIR ENV: an experiment with every learner that goes with the environment and is
+# called agent by agent, DIR/ENV.toml, as a sweep over their names, and DIR/ENV/LEARNER.toml with each
+# alone. Those that learn for all agents together cannot be swept: DIR/ENV-joint/LEARNER.toml.
 sweep_config() {
-  local cumarl=$1 dir=$2 env=$3 learner names=() head tail
+  local cumarl=$1 dir=$2 env=$3 learner one names=() head tail
+  # (a dry run tries some steps)
+  local -a fits=(--dry-run --json --runs 1 --set stop.max_steps=1 --set evaluation.steps=1
+    --set evaluation.episodes=1)
   head=$(printf '[experiment]\nname = "%s"\nruns = 40\nseed = 7\n[env]\nname = "%s"\n' "$env" "$env"
     env_small "$cumarl" "$env")
   tail=$(printf '[stop]\nmax_steps = 200\n[evaluation]\nepisodes = 2\nsteps = 50\n')
-  mkdir -p "$dir/$env"
+  mkdir -p "$dir/$env" "$dir/$env-joint"
+  one=$dir/$env/one.toml
   for learner in $("$cumarl" list learners | awk '{print $1}'); do
-    printf '%s\n[learner]\nname = "%s"\n%s\n' "$head" "$learner" "$tail" >"$dir/$env/$learner.toml"
-    if "$cumarl" run "$dir/$env/$learner.toml" --dry-run --json >/dev/null 2>&1; then
+    printf '%s\n[learner]\nname = "%s"\n%s\n' "$head" "$learner" "$tail" >"$one"
+    # it may need more of a game than this one shows
+    "$cumarl" run "$one" "${fits[@]}" >/dev/null 2>&1 || continue
+    if "$cumarl" run "$one" "${fits[@]}" --set "sweep.learner.name=[\"random\", \"$learner\"]" \
+      >/dev/null 2>&1; then
+      mv "$one" "$dir/$env/$learner.toml"
       names+=("\"$learner\"")
     else
-      rm "$dir/$env/$learner.toml" # it needs more of a game than this one shows
+      mv "$one" "$dir/$env-joint/$learner.toml"
     fi
   done
-  printf '%s\n[learner]\nname = %s\n%s\n[sweep]\n"learner.name" = [%s]\n' "$head" "${names[0]}" "$tail" \
+  rm -f "$one"
+  printf '%s\n[learner]\nname = "random"\n%s\n[sweep]\n"learner.name" = [%s]\n' "$head" "$tail" \
     "$(joined ', ' "${names[@]}")" >"$dir/$env.toml"
 }
 
 # team_configs DIR: experiments of learners that see features: linear ones, teams that learn in
 # populations, with a memory and from a prioritised replay, and with many lanes.
 team_configs() {
-  local dir=$1 two_step='[env]
+  local dir=$1 name two_step='[env]
 name = "stochastic_game"
 game = "two_step"
 [stop]
@@ -219,14 +229,6 @@ exploration = { start = 1.0, decay_rate = 1e-3 }
 [sweep]
 "learner.precision" = ["float32", "float64"]
 END
-  cat >"$dir/population.toml" <<END
-[experiment]
-runs = 20
-$two_step
-name = "qmix"
-[sweep]
-"learner.name" = ["iql", "vdn", "qmix", "qtran"]
-END
   cat >"$dir/memory.toml" <<END
 [experiment]
 runs = 10
@@ -234,14 +236,20 @@ $two_step
 name = "qmix"
 utility = { kind = "gru", width = 20 }
 replay = { steps = 2, kind = "prioritised" }
-[sweep]
-"learner.name" = ["iql", "qmix"]
 END
-  cat >"$dir/lanes.toml" <<END
+  for name in iql vdn qmix qtran; do
+    cat >"$dir/$name.toml" <<END
+[experiment]
+runs = 20
+$two_step
+name = "$name"
+END
+    [[ $name != iql ]] || continue # it has no lanes
+    cat >"$dir/$name-lanes.toml" <<END
 [experiment]
 runs = 3
 $two_step
-name = "qmix"
+name = "$name"
 lanes = 100
 rollout = 3
 updates = 2
@@ -250,9 +258,9 @@ replay = { slots = 2000 }
 utility = { width = 20 }
 target = { every = 20 }
 [sweep]
-"learner.name" = ["iql", "vdn", "qmix", "qtran"]
 "learner.precision" = ["float32", "float64"]
 END
+  done
 }
 
 # What config_hash puts in front of its command: a time limit, for instance.

@@ -8,7 +8,8 @@
 #   test       every test of the programs of BUILD_DIR with "cuda" or "gpu" in their names, one by
 #              one, with CUMARL_REQUIRE_GPU=1
 #   parity     result hashes, cpu against cuda: every learner with loops of its own, with few and with
-#              many runs; a sweep over all other learners on every environment; teams with lanes
+#              many runs; every environment with a sweep over all learners that are called agent by
+#              agent, and with joint learners; teams of networks, with lanes as well
 #   sanitizer  memcheck, racecheck, initcheck and synccheck of compute-sanitizer, on small runs
 #   bench      the headline benches on the GPU, and the fused mixing kernel (mixing_gpu)
 #   peers      bench/peers/compare.py on the GPU, where Python has JAX; else it is told as skipped
@@ -24,7 +25,7 @@ set -euo pipefail
 
 case ${1:-} in
   '' | -h | --help)
-    sed -n '2,27s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,25s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 2
     ;;
 esac
@@ -158,6 +159,18 @@ check_parity() { # NAME CONFIG ARGUMENT...
   done
 }
 
+check_learners() { # ENV
+  local config learner=linear_q
+  in_time parity "learners on $1" || return 0
+  sweep_config "$cumarl" "$work/sweeps" "$1"
+  check_parity "learners on $1" "$work/sweeps/$1.toml"
+  # joint learners are behind one switch: all on four environments, one on the others
+  [[ ! $1 =~ ^(bertrand_logit|coin_game|lbf|three_stores)$ ]] || learner='*'
+  for config in "$work/sweeps/$1-joint"/$learner.toml; do
+    [[ ! -f $config ]] || check_parity "$(basename "$config" .toml) on $1" "$config"
+  done
+}
+
 part_parity() {
   local config name env
   make_configs
@@ -172,15 +185,9 @@ part_parity() {
   for config in "$work"/teams/*.toml; do
     beside check_parity "$(basename "$config" .toml)" "$config"
   done
-  all_ended
-  [[ $all != 1 ]] || return 0
-  for env in $("$cumarl" list envs | awk '{print $1}'); do
-    beside sweep_config "$cumarl" "$work/sweeps" "$env"
-  done
-  all_ended
-  for config in "$work"/sweeps/*.toml; do
-    beside check_parity "all learners on $(basename "$config" .toml)" "$config"
-  done
+  if [[ $all != 1 ]]; then
+    for env in $("$cumarl" list envs | awk '{print $1}'); do beside check_learners "$env"; done
+  fi
   all_ended
 }
 
@@ -222,8 +229,8 @@ part_sanitizer() {
     # a tile with tables in shared memory; small tables, a thread a run; no tables; a plain row;
     # features, a tile a run; a team's networks; with lanes, a kernel a stage
     for config in pairs/bertrand_logit-q_learning-fixed28 pairs/matrix_game-q_learning-float32 \
-      pairs/lbf-random pairs/bertrand_logit-hysteretic_q-float64 teams/linear teams/population \
-      teams/lanes; do
+      pairs/lbf-random pairs/bertrand_logit-hysteretic_q-float64 teams/linear teams/qmix \
+      teams/qmix-lanes; do
       beside check_sanitizer "$tool" "${config##*/}" "$cumarl" run "$work/$config.toml" --json --quiet \
         --device cuda --runs 8 --set stop.max_steps=40 --set stop.stable_periods=0 \
         --set evaluation.episodes=1

@@ -21,7 +21,7 @@ case "$1 $2" in
     printf '%s  title\n' pricing lbf_observations matrix_game/q_learning/float32 matrix_game/sarsa lbf/random \
       ising/random ;;
   'list envs') printf '%s  title\n' ising ;;
-  'list learners') printf '%s  title\n' sarsa nash_q pavlov ;;
+  'list learners') printf '%s  title\n' sarsa nash_q pavlov linear_q ;;
   'describe ising') printf '{"name":"ising","small":"size = 4\\nkind = \\"a\\"","parameters":[]}\n' ;;
   'doctor --json')
     gpu=',"cuda:0"'
@@ -33,7 +33,7 @@ case "$1 $2" in
     config=$2
     shift 2
     if [[ $* == *--dry-run* ]]; then
-      ! grep -q '^name = "nash_q"' "$config"
+      [[ $* != *'"random", "linear_q"'* ]] && ! grep -q '^name = "nash_q"' "$config"
       exit
     fi
     [[ $FAULT != slow || $* != *"--device cuda"* ]] || sleep 60
@@ -107,11 +107,12 @@ class Check(unittest.TestCase):
                          sorted(f"{program} {test}" for program in ("some_gpu_test", "fused_mixing_gpu_test")
                                 for test in ("Plain.One", "Plain.Two", "Registry/Gpu.Bits/ising")))
         # the own loops with few and many runs (matrix_game/sarsa and ising/random have none), two copies
-        # of float32 tables in other sizes, one of lbf, four of teams, the sweep
+        # of float32 tables in other sizes, teams, the sweep and the joint learner
         runs = [f"{name}, {runs} runs" for runs in (64, 4096)
                 for name in ("matrix_game-q_learning-float32", "matrix-horizon", "lbf-random", "lbf-3-players")]
+        teams = [name + kind for name in ("vdn", "qmix", "qtran") for kind in ("", "-lanes")] + ["iql"]
         self.assertEqual(self.names(result, "parity"),
-                         sorted(runs + ["linear", "population", "memory", "lanes", "all learners on ising"]))
+                         sorted(runs + teams + ["linear", "memory", "learners on ising", "linear_q on ising"]))
         self.assertEqual(len(self.names(result, "sanitizer")), 4 * 8)
         self.assertEqual(self.names(result, "bench"), ["pricing"])
         self.assertEqual(result["results"][-1]["result"]["median"], 8e9)
@@ -126,8 +127,8 @@ class Check(unittest.TestCase):
 
     def test_a_differing_hash_names_the_learner(self):
         result = self.run_it("hash", GPU_CHECK_PARTS="parity")
-        self.assertEqual(self.failed(result), ["all learners on ising", "all learners on ising, pavlov"])
-        sweep = next(one for one in result["results"] if one["name"] == "all learners on ising")
+        self.assertEqual(self.failed(result), ["learners on ising", "learners on ising, pavlov"])
+        sweep = next(one for one in result["results"] if one["name"] == "learners on ising")
         self.assertNotEqual(sweep["result"]["cpu"], sweep["result"]["cuda"])
 
     def test_faults(self):
