@@ -236,6 +236,7 @@ $two_step
 name = "qmix"
 utility = { kind = "gru", width = 20 }
 replay = { steps = 2, kind = "prioritised" }
+batch = 8
 END
   for name in iql vdn qmix qtran; do
     cat >"$dir/$name.toml" <<END
@@ -243,6 +244,7 @@ END
 runs = 20
 $two_step
 name = "$name"
+batch = 8
 END
     [[ $name != iql ]] || continue # it has no lanes
     cat >"$dir/$name-lanes.toml" <<END
