@@ -85,6 +85,8 @@ def read(lines, arch):
                 one[key] = max(value, one.get(key, 0))
     for name, one in functions.items():
         one["kernel"] = name in entries or "launch_kernel" in name or "launch_teams_kernel" in name
+        if one["kernel"]:
+            one.setdefault("shared", 0)  # which ptxas says only where there is some
     return functions
 
 
@@ -96,6 +98,8 @@ def group_of(name):
 
 
 def span(values):
+    if not values:
+        return "-"
     least, most = min(values), max(values)
     return f"{least}" if least == most else f"{least} to {most}"
 
@@ -121,7 +125,7 @@ def report(functions, names, most_stack):
     for group in order:
         if group in groups:
             def column(key, group=group):
-                return span([one.get(key, 0) for one in groups[group]])
+                return span([one[key] for one in groups[group] if key in one])
             rows.append([group, str(len(groups[group])), *map(column, NUMBERS)])
     head = ["kernels", "number", "registers", "stack, bytes", "spilled, bytes", "static shared memory, bytes"]
     lines = table(head, rows)

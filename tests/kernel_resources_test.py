@@ -52,7 +52,7 @@ class Report(unittest.TestCase):
 |---|---|---|---|---|---|
 | lanes: environment, a thread a lane | 2 | 24 to 128 | 8 to 5000 | 0 to 4 | 16 |
 | other: void cumarl::launch_kernel<Fill>(Fill, unsigned long) | 1 | 10 | 0 | 0 | 16 |
-| functions that kernels call | 1 | 0 | 32 | 0 | 0 |
+| functions that kernels call | 1 | - | 32 | 0 | - |
 
 Functions that spill: 1 of 4.
 
@@ -76,7 +76,7 @@ Functions that spill: 1 of 4.
         out = self.run_it(f"arch = sm_80\n Function {STEP}:\n  REG:9 STACK:9 SHARED:9 LOCAL:0\narch = sm_90\n"
                           f"Resource usage:\n Common:\n  GLOBAL:0\n Function {STEP}:\n"
                           "  REG:26 STACK:48 SHARED:1024 LOCAL:0 CONSTANT[0]:576\n")
-        self.assertIn("| lanes: environment, a thread a lane | 1 | 26 | 48 | 0 | 1024 |", out.stdout)
+        self.assertIn("| lanes: environment, a thread a lane | 1 | 26 | 48 | - | 1024 |", out.stdout)
         self.assertIn("Functions that spill: 0 of 1.", out.stdout)
 
 
