@@ -260,7 +260,7 @@ TEST(Autotune, StopsWhenItIsInterrupted) {
 // ---- the whole ----------------------------------------------------------------------------------
 
 TEST(Autotune, TunesABench) {
-  const Autotuned t = autotune({.bench = "matrix",
+  const Autotuned t = autotune({.name = "matrix",
                                 .device = "cpu",
                                 .threads = 1,
                                 .repeats = 1,
@@ -286,9 +286,9 @@ TEST(Autotune, TunesABench) {
 }
 
 TEST(Autotune, RefusesWhatIsNoExperiment) {
-  EXPECT_THROW(autotune({.bench = "lbf_observations", .device = "cpu"}, {}), ConfigError);
-  EXPECT_THROW(autotune({.bench = "pricin", .device = "cpu"}, {}), ConfigError);
-  EXPECT_THROW(autotune({.bench = "matrix", .device = "cuda:99"}, {}), DeviceError);
+  EXPECT_THROW(autotune({.name = "lbf_observations", .device = "cpu"}, {}), ConfigError);
+  EXPECT_THROW(autotune({.name = "pricin", .device = "cpu"}, {}), ConfigError);
+  EXPECT_THROW(autotune({.name = "matrix", .device = "cuda:99"}, {}), DeviceError);
 }
 
 }  // namespace

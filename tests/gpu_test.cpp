@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cumarl/runner.hpp"
 #include "host/src/executor.hpp"
@@ -31,8 +34,10 @@ void compare(const PairModel& pair) {
                            "\"\nexploration = { start = 0.8, decay_rate = 1e-3 }\n";
   }
   request.config_text += "[evaluation]\nepisodes = 3\nsteps = 50\n[stop]\nmax_steps = 3000\n";
-  if (pair.learns() && !pair.joint()) request.config_text += "stable_periods = 700\n";
-  // Few runs: a tile a run. Many: a thread a run; more of them than shared memory could hold.
+  const bool own_loops = *pair.table() != '\0';
+  if (pair.learns() && !pair.joint()) {
+    request.config_text += std::string("stable_periods = ") + (own_loops ? "700\n" : "30\n");
+  }
   request.runs = 5;
   request.device = "cpu";
   try {
@@ -40,10 +45,15 @@ void compare(const PairModel& pair) {
   } catch (const ConfigError& error) {
     return;  // the learner does not go with this environment
   }
+  // Tables. Few runs: a tile a run. Many: a thread a run; more of them than shared memory could
+  // hold. The others have one kernel, and may solve a game or move a network in every step.
   const bool small = Runner(request).plan().run_bytes < 65'536;
-  for (const int64_t runs : {int64_t{5}, int64_t{small ? 40'000 : 2'000}}) {
+  const auto cases =
+      own_loops ? std::vector<std::pair<int64_t, int>>{{5, 3000}, {small ? 40'000 : 2'000, 300}}
+                : std::vector<std::pair<int64_t, int>>{{70, 100}};
+  for (const auto& [runs, steps] : cases) {
     request.runs = runs;
-    request.sets = {runs > 5 ? "stop.max_steps=300" : "stop.max_steps=3000"};
+    request.sets = {"stop.max_steps=" + std::to_string(steps)};
     request.device = "cpu";
     const std::string expected = Runner(request).run().result_hash;
     request.device = "cuda";
