@@ -245,7 +245,7 @@ part_sanitizer() {
 part_bench() {
   local name repeats line log start ok
   while read -r name _; do
-[[ $name != *_observations ]] || continue # of the CPU alone
+    [[ $name != *_observations ]] || continue # of the CPU alone
     [[ $name != */* || $all == 1 ]] || continue
     in_time bench "$name" || continue
     repeats=5
