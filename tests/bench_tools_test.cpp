@@ -75,9 +75,9 @@ TEST(Quantile, InterpolatesLinearly) {
 
 TEST(Steps, KeepTheWorkWithinBounds) {
   EXPECT_EQ(steps_for(1'000'000, 10, 64, 500'000), 100'000);
-  EXPECT_EQ(steps_for(1'000'000, 1, 64, 500'000), 500'000);        // at most
-  EXPECT_EQ(steps_for(1'000'000, 1'000'000, 64, 500'000), 2'000);  // at least
-  EXPECT_EQ(steps_for(1'000'000, 1'000'000, 10'000, 500'000), 10'000);
+  EXPECT_EQ(steps_for(1'000'000, 1, 64, 500'000), 500'000);         // at most
+  EXPECT_EQ(steps_for(1'000'000, 1'000'000, 64, 500'000), 20'000);  // at least
+  EXPECT_EQ(steps_for(1'000'000, 1'000'000, 10'000, 500'000), 40'000);
   EXPECT_EQ(steps_for(1'000'000, 1'000'000, 10'000, 5'000), 5'000);
 }
 

@@ -560,8 +560,11 @@ void print(const cumarl::BenchResult& r) {
              scaled(r.median * r.agents), r.learning ? "with learning" : "no learning",
              r.check ? "check ok" : "CHECK FAILED");
   fmt::print(
-      "{:<32} {:.3g} ns a joint step on {}, {} threads, {} runs of {} steps, {} bytes a run\n", "",
-      1e9 / r.median, r.device, r.threads, r.runs, r.steps, r.run_bytes);
+      "{:<32} {:.3g} ns a joint step (processor time {:.3g}) on {}, {} threads, {} runs of {} "
+      "steps, "
+      "{} bytes a run\n",
+      "", 1e9 / r.median, 1e9 * cumarl::quantile(r.processor, 0.5), r.device, r.threads, r.runs,
+      r.steps, r.run_bytes);
   fmt::print("{:<32} a joint step: {}, {}; ", "", counted(r.costs.bytes, "bytes"),
              counted(r.costs.all_operations(), "operations"));
   if (std::isnan(r.bound_limit)) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <tuple>
@@ -341,7 +342,7 @@ void validate(const BenchRequest& request) {
 }
 
 uint64_t steps_for(uint64_t work, uint64_t runs, uint64_t run_bytes, uint64_t most) {
-  constexpr uint64_t kLeast = 2'000, kStepsAByte = 1;
+  constexpr uint64_t kLeast = 20'000, kStepsAByte = 4;
   return std::min(std::max({work / runs, kLeast, kStepsAByte * run_bytes}), most);
 }
 
@@ -397,10 +398,12 @@ BenchResult bench(const BenchRequest& request) {
   std::vector<double> host_rates;
   for (int repeat = 0; repeat <= request.repeats; ++repeat) {
     const double before = runner.launch_seconds();
+    const std::clock_t used = std::clock();
     const Result result = runner.run();
     const double launched = runner.launch_seconds() - before;
     if (repeat == 0) continue;
     const auto steps = static_cast<double>(result.joint_steps);
+    out.processor.push_back(static_cast<double>(std::clock() - used) / CLOCKS_PER_SEC / steps);
     host_rates.push_back(steps / result.seconds);
     if (launched > 0) out.rates.push_back(steps / launched);
   }
@@ -441,6 +444,7 @@ std::string to_json(const BenchResult& r) {
       {"repeats", r.rates.size()},
       {"median", r.median},
       {"iqr", r.iqr},
+      {"processor_seconds_per_step", quantile(r.processor, 0.5)},
       {"bytes_per_step", r.costs.bytes},
       {"operations_per_step", r.costs.all_operations()},
       {"limits",

@@ -55,6 +55,9 @@ struct BenchResult {
   uint64_t run_bytes = 0;     ///< memory of a run on the device
   std::vector<double> rates;  ///< joint steps/s of each repeat, after one warm-up
   double median = 0, iqr = 0;
+  /// Processor time of all threads a joint step, of each repeat, s: what other programs take is not
+  /// in it.
+  std::vector<double> processor;
   /// The median by the host's clock, where rates are by the device's (CUDA events); else NaN.
   double host_median = std::numeric_limits<double>::quiet_NaN();
   StepCosts costs;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <ctime>
 #include <string>
 
 #include "cumarl/error.hpp"
@@ -129,9 +130,13 @@ BenchResult bench_observations(const BenchRequest& request) {
   out.check = one == other;
 
   for (int repeat = 0; repeat <= request.repeats; ++repeat) {
+    const std::clock_t used = std::clock();
     const double seconds =
         observed.play(out.threads, out.runs, out.steps, kTogether, nullptr).seconds;
-    if (repeat > 0) out.rates.push_back(static_cast<double>(out.runs * out.steps) / seconds);
+    if (repeat == 0) continue;
+    const auto steps = static_cast<double>(out.runs * out.steps);
+    out.processor.push_back(static_cast<double>(std::clock() - used) / CLOCKS_PER_SEC / steps);
+    out.rates.push_back(steps / seconds);
   }
   // The state is read and written, the observations are written.
   const ObservedPlayed& sizes = observed.played();

@@ -47,7 +47,7 @@ template <int kBytes>
   }
 }
 
-constexpr int kChains = 8;  ///< of operations, none of which waits for another
+constexpr uint32_t kChains = 8;  ///< of operations, none of which waits for another
 
 /// In each chain an addition and an exclusive or, as often as `repeats` says, in vectors of kBytes;
 /// the two are no single operation of any kind.
@@ -57,7 +57,8 @@ template <int kBytes>
       __attribute__((vector_size(kBytes), may_alias));
   const Vector add = *reinterpret_cast<const Vector*>(from);
   const Vector flip = *reinterpret_cast<const Vector*>(from + 16);
-  Vector chain[kChains] = {};
+  Vector chain[kChains];
+  for (uint32_t k = 0; k < kChains; ++k) chain[k] = add + k;  // alike, they would be one
   for (int repeat = 0; repeat < repeats; ++repeat) {
 #pragma GCC unroll 8
     for (Vector& one : chain) one = (one + add) ^ flip;
