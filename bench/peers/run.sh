@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # cuMARL beside other programs on this machine: bench/peers/compare.py with all it needs.
 #
-#   bench/peers/run.sh [BUILD_DIR]      (default build/cpu, with the programs cumarl and mixing_iteration)
+#   bench/peers/run.sh [BUILD_DIR]      (default build/cpu, with the programs cumarl and
+#   mixing_iteration)
 #
-# Makes a virtual environment in build/peers from bench/peers/requirements.txt, package by package: one
-# that cannot be had only leaves its rows out. PyTorch is used where the Python PEERS_TORCH (default: the
-# system's, with Debian's package python3-torch) has it; it is not installed. Writes
-# build/peers/out/peers.json and peers.md. PEERS_DEVICE (cpu, or cuda with a CUDA build), PEERS_REPEATS,
-# PEERS_THREADS, PEERS_SECONDS and PEERS_ONLY are compare.py's --device and so on.
+# Makes a virtual environment in build/peers from bench/peers/requirements.txt, package by package:
+# one that cannot be had only leaves its rows out. PyTorch is used where the Python PEERS_TORCH
+# (default: the system's, with Debian's package python3-torch) has it; it is not installed. Writes
+# build/peers/out/peers.json and peers.md. PEERS_DEVICE (cpu, or cuda with a CUDA build),
+# PEERS_REPEATS, PEERS_THREADS, PEERS_SECONDS and PEERS_ONLY are compare.py's --device and so on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 device=${PEERS_DEVICE:-cpu}
