@@ -60,7 +60,7 @@ NOTES = {
     "plain double C++": "one session after the other on each core, best values of rows kept",
     "Jumanji LevelBasedForaging": "foods there keep a distance of 2, here of 3",
     "lbforaging": "Python, on one core",
-    "EnvPool LevelBasedForaging-v0": "there two foods that take both agents, always in the same cells",
+    "EnvPool LevelBasedForaging-v0": "two foods there that take both agents, in fixed cells",
     "JaxMARL coin_game": "a coin may come up under an agent or on the other coin there",
     "JaxMARL storm_2p": "there agents begin on fixed cells, and beams are drawn into the grid",
     "JaxMARL overcooked": "there agents begin facing any way, and rewards are shaped besides",
@@ -136,13 +136,13 @@ class Theirs:
         self.ready = self.read()
 
     def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            self.process.wait()
-            self.errors.seek(0)
-            words = self.errors.read().strip().split("\n")
-            raise RuntimeError(words[-1] or "it ended without a word")
-        return json.loads(line)
+        for line in self.process.stdout:  # packages print while they are imported
+            if line.startswith("{"):
+                return json.loads(line)
+        self.process.wait()
+        self.errors.seek(0)
+        words = self.errors.read().strip().split("\n")
+        raise RuntimeError(words[-1] or "it ended without a word")
 
     def measure(self):
         self.process.stdin.write("again\n")
@@ -302,6 +302,9 @@ def compare_fused():
     workload, samples = "mixing network", 65536
     if arguments.device != "cuda" or not wanted(workload, "jax"):
         return
+    if not os.access(arguments.fused, os.X_OK):
+        skip(workload, "jax", "the program mixing_gpu is not built")
+        return
     theirs = [sys.executable, os.path.join(HERE, "mixing_peers.py"), "--fused", str(samples), "8"]
     pairs, name = [], "jax"
     try:
@@ -318,8 +321,6 @@ def compare_fused():
             pairs.append(((1000 / tf32["ms"],), (1000 / lines[-1]["ms"],)))
     except subprocess.CalledProcessError as error:
         skip(workload, name, error.stderr.strip().split("\n")[-1])
-    except OSError as error:
-        skip(workload, name, str(error))
     else:
         add(f"{workload}, {samples:,} samples, 8 agents", name, "gradients/s", True, pairs)
 
@@ -337,8 +338,8 @@ def table(result):
         f"{machine['processor']}, {machine['cores']} cores, {result['threads']} threads, device "
         f"{result['device']}, load average {machine['load_before']:.1f} before and "
         f"{machine['load_after']:.1f} after, {arguments.repeats} alternating repeats, "
-        f"{result['date'][:10]}. Rates: medians, a second. Ratios, ours over theirs: median (least to "
-        "most); below 1 we lose.",
+        f"{result['date'][:10]}. Rates: medians, a second. Ratios, ours over theirs: median "
+        "(least to most); below 1 we lose.",
         "",
         "| workload | beside | learning | ours, clock | theirs, clock | ratio, clock "
         "| ratio, processor time |",
@@ -392,7 +393,7 @@ for key, value, least, most in (
     if not least <= value <= most:
         parser.error(f"--{key}: {least} to {most}, not {value}")
 os.sched_setaffinity(0, cores[: arguments.threads])  # theirs inherit it
-os.environ["JAX_PLATFORMS"] = arguments.device
+os.environ.update(JAX_PLATFORMS=arguments.device, JAX_TRACEBACK_FILTERING="off")
 os.makedirs(arguments.out, exist_ok=True)
 begin = time.monotonic()
 rows, skipped, versions = [], [], {}

@@ -17,7 +17,6 @@ reads lines from standard input; for each it goes on until SECONDS have passed a
 standard error.
 """
 
-import contextlib
 import importlib.metadata
 import json
 import os
@@ -205,10 +204,9 @@ def played(begin, step, actions):
 
 
 def jaxmarl(name, actions, as_actions, **options):
-    with contextlib.redirect_stdout(sys.stderr):  # it prints while it is imported
-        import jaxmarl as package
+    import jaxmarl as package
 
-        env = package.make(name, **options)
+    env = package.make(name, **options)
 
     def step(key, state, action):
         _, after, rewards, _, _ = env.step(key, state, as_actions(env.agents, action))
@@ -262,8 +260,11 @@ WORKLOADS = {  # name: (package, its title and {version}, how to make it)
 def main():
     package, title, make = WORKLOADS[sys.argv[1]]
     least = float(sys.argv[3])
+    try:
+        devices = jax.local_device_count()
+    except (AssertionError, RuntimeError) as error:
+        sys.exit(f"JAX {jax.__version__} finds no device of the kind {DEVICE} {error}".strip())
     begin, step, draw = make()
-    devices = jax.local_device_count()
 
     def play(states, key):
         """CHUNKS * CHUNK joint steps in all runs of one device."""
