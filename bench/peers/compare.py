@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """cuMARL beside other programs on the same device, in one run.
 
-usage: compare.py --cumarl PROGRAM [--mixing PROGRAM] [--plain PROGRAM] [--device cpu|cuda] [--repeats N]
-                  [--threads N] [--seconds S] [--only TEXT] [--fused PROGRAM] [--torch PYTHON] [--why DIR]
-                  --out DIR
+usage: compare.py --cumarl PROGRAM [--mixing PROGRAM] [--plain PROGRAM] [--fused PROGRAM]
+                  [--device cpu|cuda] [--repeats N] [--threads N] [--seconds S] [--only TEXT]
+                  [--torch PYTHON] [--why DIR] --out DIR
 
-Every program is started and warmed up once; then ours and theirs are measured in turn, N times, each
-for about S seconds. Rates are joint steps a second, by the clock and by processor time (user and system,
-all threads): on a busy machine the second says more. With --device cuda ours and JAX run on the GPU, and
-programs that know CPUs only are not measured. Writes DIR/peers.json and DIR/peers.md, and prints the table; a
-peer that cannot be had is listed with the reason, to which DIR/NAME of --why, what the installation of a
-package said, is added. Progress goes to standard error.
+Every program is started and warmed up once; then ours and theirs are measured in turn, N times,
+each for about S seconds. Rates are joint steps a second, by the clock and by processor time (user
+and system, all threads): on a busy machine the second says more. With --device cuda ours and JAX
+run on the GPU, and programs that know CPUs only are not measured. Writes DIR/peers.json and
+DIR/peers.md, and prints the table; a peer that cannot be had is listed with the reason, to which
+DIR/NAME of --why, what the installation of a package said, is added. Progress goes to standard
+error.
 """
+
 import argparse
 import datetime
 import json
@@ -26,15 +28,28 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-Q = 'name = "q_learning"\nalpha = {}\ngamma = 0.95\nexploration = {{ start = 1.0, decay_rate = {} }}\n'
+Q = (
+    'name = "q_learning"\nalpha = {}\ngamma = 0.95\n'
+    "exploration = {{ start = 1.0, decay_rate = {} }}\n"
+)
 RANDOM = '[learner]\nname = "random"\n[evaluation]\nepisodes = 1\n'
 CONFIGS = {  # the settings of ours, joint steps a run
-    "matrix": ('[env]\nname = "matrix_game"\ngame = "prisoners_dilemma"\nmemory = 1\n[learner]\n'
-               + Q.format(0.1, 1e-5), 2_000_000),
-    "matrix_random": ('[env]\nname = "matrix_game"\ngame = "prisoners_dilemma"\nmemory = 1\nhorizon = 1000\n'
-                      + RANDOM, 500_000),
-    "pricing": ('[env]\nname = "bertrand_logit"\n[learner]\n' + Q.format(0.15, 4e-6)
-                + "[stop]\nstable_periods = 1_000_000_000\n", 1_000_000),
+    "matrix": (
+        '[env]\nname = "matrix_game"\ngame = "prisoners_dilemma"\nmemory = 1\n[learner]\n'
+        + Q.format(0.1, 1e-5),
+        2_000_000,
+    ),
+    "matrix_random": (
+        '[env]\nname = "matrix_game"\ngame = "prisoners_dilemma"\nmemory = 1\nhorizon = 1000\n'
+        + RANDOM,
+        500_000,
+    ),
+    "pricing": (
+        '[env]\nname = "bertrand_logit"\n[learner]\n'
+        + Q.format(0.15, 4e-6)
+        + "[stop]\nstable_periods = 1_000_000_000\n",
+        1_000_000,
+    ),
     "lbf": ('[env]\nname = "lbf"\nfoods = 3\n' + RANDOM, 500_000),
     "coin_game": ('[env]\nname = "coin_game"\ncoins = "both"\n' + RANDOM, 500_000),
     "in_the_matrix": ('[env]\nname = "in_the_matrix"\n' + RANDOM, 500_000),
@@ -42,15 +57,15 @@ CONFIGS = {  # the settings of ours, joint steps a run
 }
 NOTES = {
     "JAX": "XLA's own random numbers; the number of runs is the fastest of three",
-    "plain double C++": "one session after the other on each core, double precision, best values of rows kept",
+    "plain double C++": "one session after the other on each core, best values of rows kept",
     "Jumanji LevelBasedForaging": "foods there keep a distance of 2, here of 3",
     "lbforaging": "Python, on one core",
-    "EnvPool LevelBasedForaging-v0": "there two foods that take both agents, always in the same places, 100 steps",
+    "EnvPool LevelBasedForaging-v0": "two foods there that take both agents, in fixed cells",
     "JaxMARL coin_game": "a coin may come up under an agent or on the other coin there",
-    "JaxMARL storm_2p": "there agents begin on fixed cells, facing three ways, and beams are drawn into the grid",
-    "JaxMARL overcooked": "there agents begin facing any way, and shaped rewards are computed besides",
+    "JaxMARL storm_2p": "there agents begin on fixed cells, and beams are drawn into the grid",
+    "JaxMARL overcooked": "there agents begin facing any way, and rewards are shaped besides",
     "OpenSpiel, random play": "a game in C++, stepped from Python on one core",
-    "OpenSpiel, Q-learning": "Python, on one core; episodes of one stage, so that there is one state",
+    "OpenSpiel, Q-learning": "Python, on one core; episodes of one stage, one state",
 }
 
 
@@ -59,8 +74,18 @@ class Ours:
 
     def __init__(self, workload):
         self.runs = 0
-        self.command = [arguments.cumarl, "bench", workload, "--json", "--device", arguments.device, "--threads",
-                        str(arguments.threads), "--repeats", "1"]
+        self.command = [
+            arguments.cumarl,
+            "bench",
+            workload,
+            "--json",
+            "--device",
+            arguments.device,
+            "--threads",
+            str(arguments.threads),
+            "--repeats",
+            "1",
+        ]
         if workload not in CONFIGS:
             self.measure()
             return
@@ -69,8 +94,19 @@ class Ours:
         path = os.path.join(self.folder.name, "peer.toml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(config)
-        self.command = [arguments.cumarl, "run", path, "--device", arguments.device, "--json", "--quiet",
-                        "--threads", str(arguments.threads), "--set", f"stop.max_steps={steps}"]
+        self.command = [
+            arguments.cumarl,
+            "run",
+            path,
+            "--device",
+            arguments.device,
+            "--json",
+            "--quiet",
+            "--threads",
+            str(arguments.threads),
+            "--set",
+            f"stop.max_steps={steps}",
+        ]
         self.runs = 32 if arguments.device == "cpu" else 16384
         rate = self.measure()[0]
         self.runs = max(self.runs, math.ceil(rate * arguments.seconds / steps / 32) * 32)
@@ -94,18 +130,19 @@ class Theirs:
 
     def __init__(self, command):
         self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        text=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True
+        )
         self.ready = self.read()
 
     def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            self.process.wait()
-            self.errors.seek(0)
-            words = self.errors.read().strip().split("\n")
-            raise RuntimeError(words[-1] or "it ended without a word")
-        return json.loads(line)
+        for line in self.process.stdout:  # packages print while they are imported
+            if line.startswith("{"):
+                return json.loads(line)
+        self.process.wait()
+        self.errors.seek(0)
+        words = self.errors.read().strip().split("\n")
+        raise RuntimeError(words[-1] or "it ended without a word")
 
     def measure(self):
         self.process.stdin.write("again\n")
@@ -151,16 +188,26 @@ def wanted(workload, peer):
 
 
 def add(workload, peer, unit, learning, pairs, **more):
-    """One row of ((ours by the clock, by processor time), (theirs ...)) a repeat. Without processor times its
-    figures are null."""
-    row = {"workload": workload, "peer": peer, "unit": unit, "repeats": len(pairs), "learning": learning, **more}
+    """One row of ((ours by the clock, by processor time), (theirs ...)) a repeat. Without processor
+    times its figures are null."""
+    row = {
+        "workload": workload,
+        "peer": peer,
+        "unit": unit,
+        "repeats": len(pairs),
+        "learning": learning,
+        **more,
+    }
     for at, kind in ((0, "wall"), (1, "cpu")):
         known = at < len(pairs[0][0])
         row["ours_" + kind] = spread([a[at] for a, _ in pairs]) if known else None
         row["theirs_" + kind] = spread([b[at] for _, b in pairs]) if known else None
         row["ratio_" + kind] = spread([a[at] / b[at] for a, b in pairs]) if known else None
     rows.append(row)
-    progress(f"{workload} beside {peer}: {ratio(row, 'wall')} by the clock, {ratio(row, 'cpu')} by processor time")
+    progress(
+        f"{workload} beside {peer}: {ratio(row, 'wall')} by the clock, "
+        f"{ratio(row, 'cpu')} by processor time"
+    )
 
 
 def ratio(row, kind):
@@ -185,7 +232,14 @@ def compare(workload, config, peer, learning, command, where=("cpu",)):
     theirs.end()
     versions.update(theirs.ready["versions"])
     more = {"our_runs": ours.runs, "their_runs": theirs.ready.get("runs"), "note": NOTES.get(peer)}
-    add(workload, theirs.ready["ready"], "joint steps/s", learning, pairs, **{key: value for key, value in more.items() if value})
+    add(
+        workload,
+        theirs.ready["ready"],
+        "joint steps/s",
+        learning,
+        pairs,
+        **{key: value for key, value in more.items() if value},
+    )
 
 
 def compare_mixing(peer, interpreter):
@@ -194,7 +248,11 @@ def compare_mixing(peer, interpreter):
     if not wanted(workload, peer):
         return
     if arguments.device != "cpu":
-        skip(workload, peer, f"the comparison of training iterations does not run on {arguments.device}")
+        skip(
+            workload,
+            peer,
+            f"the comparison of training iterations does not run on {arguments.device}",
+        )
         return
     if not os.access(arguments.mixing, os.X_OK):
         skip(workload, peer, "the program mixing_iteration is not built")
@@ -202,9 +260,22 @@ def compare_mixing(peer, interpreter):
     progress(f"{workload} beside {peer} ...")
     found = {}
     for _ in range(arguments.repeats):
-        ended = subprocess.run([interpreter, os.path.join(HERE, "mixing_peers.py"), "--ours", arguments.mixing,
-                                "--programs", peer, "--threads", str(arguments.threads), "2", "8"],
-                               capture_output=True, text=True)
+        ended = subprocess.run(
+            [
+                interpreter,
+                os.path.join(HERE, "mixing_peers.py"),
+                "--ours",
+                arguments.mixing,
+                "--programs",
+                peer,
+                "--threads",
+                str(arguments.threads),
+                "2",
+                "8",
+            ],
+            capture_output=True,
+            text=True,
+        )
         if ended.returncode:
             skip(workload, peer, ended.stderr.strip().split("\n")[-1])
             return
@@ -217,8 +288,13 @@ def compare_mixing(peer, interpreter):
     for (agents, name), theirs in found.items():
         if name != "cumarl":
             versions[name.split()[0]] = name.split()[1]
-            add(f"mixing, {agents} agents", name, "training iterations/s", True,
-                list(zip(found[agents, "cumarl"], theirs)))
+            add(
+                f"mixing, {agents} agents",
+                name,
+                "training iterations/s",
+                True,
+                list(zip(found[agents, "cumarl"], theirs)),
+            )
 
 
 def compare_fused():
@@ -226,19 +302,25 @@ def compare_fused():
     workload, samples = "mixing network", 65536
     if arguments.device != "cuda" or not wanted(workload, "jax"):
         return
+    if not os.access(arguments.fused, os.X_OK):
+        skip(workload, "jax", "the program mixing_gpu is not built")
+        return
     theirs = [sys.executable, os.path.join(HERE, "mixing_peers.py"), "--fused", str(samples), "8"]
     pairs, name = [], "jax"
     try:
         for _ in range(arguments.repeats):
-            lines = [json.loads(line) for command in ([arguments.fused, str(samples)], theirs)
-                     for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()]
+            lines = [
+                json.loads(line)
+                for command in ([arguments.fused, str(samples)], theirs)
+                for line in subprocess.run(
+                    command, check=True, capture_output=True, text=True
+                ).stdout.splitlines()
+            ]
             tf32 = next(line for line in lines if line.get("products") == "tf32")
             name = lines[-1]["program"]
             pairs.append(((1000 / tf32["ms"],), (1000 / lines[-1]["ms"],)))
     except subprocess.CalledProcessError as error:
         skip(workload, name, error.stderr.strip().split("\n")[-1])
-    except OSError as error:
-        skip(workload, name, str(error))
     else:
         add(f"{workload}, {samples:,} samples, 8 agents", name, "gradients/s", True, pairs)
 
@@ -252,17 +334,28 @@ def figure(value):
 
 def table(result):
     machine = result["machine"]
-    lines = [f"{machine['processor']}, {machine['cores']} cores, {result['threads']} threads, device "
-             f"{result['device']}, load average {machine['load_before']:.1f} before and {machine['load_after']:.1f} "
-             f"after, {arguments.repeats} alternating repeats, {result['date'][:10]}. Rates: medians, a second. "
-             "Ratios, ours over theirs: median (least to most); below 1 we lose.", "",
-             "| workload | beside | learning | ours, clock | theirs, clock | ratio, clock | ratio, processor time |",
-             "|---|---|---|---|---|---|---|"]
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores, {result['threads']} threads, device "
+        f"{result['device']}, load average {machine['load_before']:.1f} before and "
+        f"{machine['load_after']:.1f} after, {arguments.repeats} alternating repeats, "
+        f"{result['date'][:10]}. Rates: medians, a second. Ratios, ours over theirs: median "
+        "(least to most); below 1 we lose.",
+        "",
+        "| workload | beside | learning | ours, clock | theirs, clock | ratio, clock "
+        "| ratio, processor time |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in result["rows"]:
-        lines.append(f"| {row['workload']} | {row['peer']} | {'yes' if row['learning'] else 'no'} "
-                     f"| {figure(row['ours_wall']['median'])} | {figure(row['theirs_wall']['median'])} "
-                     f"| {ratio(row, 'wall')} | {ratio(row, 'cpu')} |")
-    noted = [f"- {row['workload']}, {row['peer']}: {row['note']}." for row in result["rows"] if "note" in row]
+        lines.append(
+            f"| {row['workload']} | {row['peer']} | {'yes' if row['learning'] else 'no'} "
+            f"| {figure(row['ours_wall']['median'])} | {figure(row['theirs_wall']['median'])} "
+            f"| {ratio(row, 'wall')} | {ratio(row, 'cpu')} |"
+        )
+    noted = [
+        f"- {row['workload']}, {row['peer']}: {row['note']}."
+        for row in result["rows"]
+        if "note" in row
+    ]
     lines += ["", "Where they differ:", "", *noted] if noted else []
     lines += ["", "Not measured:", ""] if result["skipped"] else []
     lines += [f"- {s['workload']}, {s['peer']}: {s['why']}" for s in result["skipped"]]
@@ -283,23 +376,34 @@ parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
 parser.add_argument("--repeats", type=int, default=5)
 parser.add_argument("--threads", type=int, default=len(cores))
 parser.add_argument("--seconds", type=float, default=1.0, help="of a measurement")
-parser.add_argument("--only", default="", help="comparisons that contain this text, as in 'lbf beside JAX'")
+parser.add_argument(
+    "--only", default="", help="comparisons that contain this text, as in 'lbf beside JAX'"
+)
 parser.add_argument("--torch", default=sys.executable, help="a Python that may have PyTorch")
-parser.add_argument("--why", default="", help="a folder with what the installation of missing packages said")
+parser.add_argument(
+    "--why", default="", help="a folder with what the installation of missing packages said"
+)
 parser.add_argument("--out", required=True)
 arguments = parser.parse_args()
-for key, value, least, most in (("repeats", arguments.repeats, 1, 1000), ("threads", arguments.threads, 1, len(cores)),
-                                ("seconds", arguments.seconds, 0.01, 100)):
+for key, value, least, most in (
+    ("repeats", arguments.repeats, 1, 1000),
+    ("threads", arguments.threads, 1, len(cores)),
+    ("seconds", arguments.seconds, 0.01, 100),
+):
     if not least <= value <= most:
         parser.error(f"--{key}: {least} to {most}, not {value}")
-os.sched_setaffinity(0, cores[:arguments.threads])  # theirs inherit it
-os.environ["JAX_PLATFORMS"] = arguments.device
+os.sched_setaffinity(0, cores[: arguments.threads])  # theirs inherit it
+os.environ.update(JAX_PLATFORMS=arguments.device, JAX_TRACEBACK_FILTERING="off")
 os.makedirs(arguments.out, exist_ok=True)
 begin = time.monotonic()
 rows, skipped, versions = [], [], {}
 with open("/proc/cpuinfo", encoding="utf-8") as file:
     models = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-machine = {"processor": models[0] if models else "unknown", "cores": os.cpu_count(), "load_before": os.getloadavg()[0]}
+machine = {
+    "processor": models[0] if models else "unknown",
+    "cores": os.cpu_count(),
+    "load_before": os.getloadavg()[0],
+}
 both = ("cpu", "cuda")
 
 
@@ -313,11 +417,24 @@ def package(workload):
 
 compare("matrix", "matrix", "JAX", True, jax("matrix"), both)
 compare("pricing", "pricing", "JAX", True, jax("pricing"), both)
-compare("pricing", "pricing", "plain double C++", True,
-        [arguments.plain, str(arguments.threads), "1000000", str(arguments.threads), str(arguments.seconds)])
+compare(
+    "pricing",
+    "pricing",
+    "plain double C++",
+    True,
+    [
+        arguments.plain,
+        str(arguments.threads),
+        "1000000",
+        str(arguments.threads),
+        str(arguments.seconds),
+    ],
+)
 compare("lbf", "lbf", "JAX", False, jax("lbf"), both)
 compare("lbf", "lbf", "Jumanji LevelBasedForaging", False, jax("jumanji_lbf"), both)
-compare("lbf, observed", "lbf_observations", "EnvPool LevelBasedForaging-v0", False, package("envpool"))
+compare(
+    "lbf, observed", "lbf_observations", "EnvPool LevelBasedForaging-v0", False, package("envpool")
+)
 compare("lbf, observed", "lbf_observations", "lbforaging", False, package("lbforaging"))
 compare("coin_game", "coin_game", "JaxMARL coin_game", False, jax("coin_game"), both)
 compare("in_the_matrix", "in_the_matrix", "JaxMARL storm_2p", False, jax("in_the_matrix"), both)
@@ -328,14 +445,32 @@ compare_mixing("jax", sys.executable)
 compare_mixing("torch", arguments.torch)
 compare_fused()
 if wanted("switch", "JaxMARL"):
-    skip("switch", "JaxMARL", "its switch_riddle is about a light bulb, not about giving way in a corridor")
+    skip(
+        "switch",
+        "JaxMARL",
+        "its switch_riddle is about a light bulb, not about giving way in a corridor",
+    )
 if wanted("any", "PufferLib"):
-    skip("any", "PufferLib", pip_said("pufferlib") or "there is no adapter for the version that is installed")
+    skip(
+        "any",
+        "PufferLib",
+        pip_said("pufferlib") or "there is no adapter for the version that is installed",
+    )
 machine["load_after"] = os.getloadavg()[0]
-commit = subprocess.run(["git", "-C", HERE, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-result = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-          "commit": commit or "unknown", "device": arguments.device, "machine": machine, "threads": arguments.threads,
-          "seconds": round(time.monotonic() - begin), "versions": versions, "rows": rows, "skipped": skipped}
+commit = subprocess.run(
+    ["git", "-C", HERE, "rev-parse", "HEAD"], capture_output=True, text=True
+).stdout.strip()
+result = {
+    "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    "commit": commit or "unknown",
+    "device": arguments.device,
+    "machine": machine,
+    "threads": arguments.threads,
+    "seconds": round(time.monotonic() - begin),
+    "versions": versions,
+    "rows": rows,
+    "skipped": skipped,
+}
 with open(os.path.join(arguments.out, "peers.json"), "w", encoding="utf-8") as file:
     json.dump(result, file, indent=1)
     file.write("\n")

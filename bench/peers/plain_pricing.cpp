@@ -1,15 +1,15 @@
 /// \file
-/// The pricing duopoly with learning in plain double C++, as a careful engineer writes it for one machine:
-/// one session after the other on each thread, no vector code by hand. For bench/peers/compare.py, not a
-/// part of the library.
+/// The pricing duopoly with learning in plain double C++, as a careful engineer writes it for one
+/// machine: one session after the other on each thread, no vector code by hand. For
+/// bench/peers/compare.py, not a part of the library.
 ///
-/// usage: plain_pricing SESSIONS PERIODS THREADS SECONDS. Prints {"ready", "versions"}, then reads lines
-/// from standard input; for each it plays all sessions, again until SECONDS have passed, and prints
-/// {"joint_steps", "seconds", "cpu_seconds"}.
+/// usage: plain_pricing SESSIONS PERIODS THREADS SECONDS. Prints {"ready", "versions"}, then reads
+/// lines from standard input; for each it plays all sessions, again until SECONDS have passed, and
+/// prints {"joint_steps", "seconds", "cpu_seconds"}.
 ///
-/// Source: Calvano, Calzolari, Denicolo, Pastorello, American Economic Review 110, 2020, baseline: two
-/// firms, 15 prices, memory 1, alpha .15, delta .95, beta 4e-6. As in their program the best value of
-/// every row is kept, and a row is searched again only when its best value falls.
+/// Source: Calvano, Calzolari, Denicolo, Pastorello, American Economic Review 110, 2020, baseline:
+/// two firms, 15 prices, memory 1, alpha .15, delta .95, beta 4e-6. As in their program the best
+/// value of every row is kept, and a row is searched again only when its best value falls.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -74,8 +74,8 @@ void search(Firm& firm, size_t state) {
   row.best = best;
 }
 
-/// One session of `periods`; returns the last period in which a strategy changed, so that nothing of it
-/// can be left out.
+/// One session of `periods`; returns the last period in which a strategy changed, so that nothing
+/// of it can be left out.
 long session(const Matrix& profit, uint64_t seed, long periods) {
   uint64_t random = seed << 32;
   std::array<Firm, 2> firms;

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # cuMARL beside other programs on this machine: bench/peers/compare.py with all it needs.
 #
-#   bench/peers/run.sh [BUILD_DIR]      (default build/cpu, with the programs cumarl and mixing_iteration)
+#   bench/peers/run.sh [BUILD_DIR]      (default build/cpu; with cumarl and mixing_iteration)
 #
-# Makes a virtual environment in build/peers from bench/peers/requirements.txt, package by package: one
-# that cannot be had only leaves its rows out. PyTorch is used where the Python PEERS_TORCH (default: the
-# system's, with Debian's package python3-torch) has it; it is not installed. Writes
-# build/peers/out/peers.json and peers.md. PEERS_DEVICE (cpu, or cuda with a CUDA build), PEERS_REPEATS,
-# PEERS_THREADS, PEERS_SECONDS and PEERS_ONLY are compare.py's --device and so on.
+# Makes a virtual environment in build/peers from bench/peers/requirements.txt, package by package:
+# one that cannot be had only leaves its rows out. PyTorch is used where the Python PEERS_TORCH
+# (default: the system's, with Debian's package python3-torch) has it; it is not installed. Writes
+# build/peers/out/peers.json and peers.md. PEERS_DEVICE (cpu, or cuda with a CUDA build),
+# PEERS_REPEATS, PEERS_THREADS, PEERS_SECONDS and PEERS_ONLY are compare.py's --device and so on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 device=${PEERS_DEVICE:-cpu}
@@ -40,7 +40,8 @@ while IFS= read -r line; do
 done <bench/peers/requirements.txt
 "${CXX:-g++}" -std=gnu++20 -O3 -march=native -ffast-math -Wall -Wextra -pthread \
   bench/peers/plain_pricing.cpp -o build/peers/plain_pricing
-"$venv/bin/python" bench/peers/compare.py --cumarl "$build/cumarl" --mixing "$build/mixing_iteration" \
-  --fused "$build/mixing_gpu" --plain build/peers/plain_pricing --torch "${PEERS_TORCH:-/usr/bin/python3}" \
-  --why "$why" --device "$device" --repeats "${PEERS_REPEATS:-5}" --seconds "${PEERS_SECONDS:-1}" \
-  --threads "${PEERS_THREADS:-$(nproc)}" --only "${PEERS_ONLY:-}" --out build/peers/out
+"$venv/bin/python" bench/peers/compare.py --cumarl "$build/cumarl" \
+  --mixing "$build/mixing_iteration" --fused "$build/mixing_gpu" --plain build/peers/plain_pricing \
+  --torch "${PEERS_TORCH:-/usr/bin/python3}" --why "$why" --device "$device" \
+  --repeats "${PEERS_REPEATS:-5}" --seconds "${PEERS_SECONDS:-1}" --only "${PEERS_ONLY:-}" \
+  --threads "${PEERS_THREADS:-$(nproc)}" --out build/peers/out
