@@ -7,8 +7,8 @@ LOG is the output of a build with `-Xptxas -v -Xnvlink -v` in CMAKE_CUDA_FLAGS (
 every function takes, the linker what every kernel takes with all that it calls), or that of
 `cuobjdump --dump-resource-usage` (which knows no spills). Prints in Markdown: the units that were
 compiled, kernels by groups with least and most of each, every function with spills, and every kernel
-whose stack is above --stack (default 4096) bytes. A kernel that belongs to no group is told by its name. Names are read by c++filt.
-Exit status: 2 if the log holds no kernel. Only the standard library is used.
+whose stack is above --stack (default 4096) bytes. A kernel that belongs to no group is told by its
+name. Names are read by c++filt. Exit status: 2 if the log holds no kernel. Only the standard library is used.
 """
 import argparse
 import re

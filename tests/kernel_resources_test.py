@@ -31,9 +31,10 @@ nvlink info    : used {registers} registers, used 1 barriers, {stack} stack, 16 
 """
 
 
-LOG = "".join(("[2/2] Building CUDA object CMakeFiles/cumarl.dir/generated/Lbf.cu.o\n", ptxas(STEP, 40), ptxas(RESET, 24, 8, 4), ptxas(RESET, 99, 99, 99, "sm_80"), ptxas(OTHER, 10),
+LOG = "".join(("[2/2] Building CUDA object CMakeFiles/cumarl.dir/generated/Lbf.cu.o\n", ptxas(STEP, 40),
+               ptxas(RESET, 24, 8, 4), ptxas(RESET, 99, 99, 99, "sm_80"), ptxas(OTHER, 10),
                f"ptxas info    : Function properties for {CALLED}\n    32 bytes stack frame, 0 bytes spill stores\n",
-               nvlink(STEP, 128, 5000), nvlink(RESET, 24, 8)))
+               nvlink(STEP, 128, 5000), nvlink(RESET, 20, 8)))
 
 
 class Report(unittest.TestCase):
