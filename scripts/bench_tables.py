@@ -9,6 +9,8 @@ Writes anew what stands between a line `<!-- table: NAME -->` and the next line 
   cpu-short  their joint steps a second alone, with one thread and with all
   scaling    all threads over one, from the same files
   peers      peers-*.json: ours beside other programs
+  kernels    registers, spills and stack of the kernels: kernels-*.md, as scripts/kernel_resources.py
+             wrote it
   gpu        the benches of gpu-check*.json; without such a file, that they are still to be measured
 
 bench/results/README.md describes the files. --check writes nothing and names every block that
@@ -201,7 +203,14 @@ def gpu(root):
                      "(`scripts/gpu-check.sh` writes one)."]
 
 
-TABLES = {"cpu": cpu, "cpu-short": cpu_short, "scaling": scaling, "peers": peers, "gpu": gpu}
+def kernels(root):
+    lines = []
+    for path in sorted((root / "bench" / "results").glob("kernels-*.md")):
+        lines += path.read_text(encoding="utf-8").rstrip("\n").split("\n") + [""]
+    return lines or ["Not compiled yet for `bench/results/kernels-sm_90.md`."]
+
+
+TABLES = {"cpu": cpu, "cpu-short": cpu_short, "scaling": scaling, "peers": peers, "kernels": kernels, "gpu": gpu}
 
 
 def renewed(text, document, root):

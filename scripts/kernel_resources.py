@@ -5,10 +5,10 @@ usage: kernel_resources.py [--arch sm_90] [--stack BYTES] LOG
 
 LOG is the output of a build with `-Xptxas -v -Xnvlink -v` in CMAKE_CUDA_FLAGS (the compiler says what
 every function takes, the linker what every kernel takes with all that it calls), or that of
-`cuobjdump --dump-resource-usage` (which knows no spills). Prints in Markdown: kernels by groups with
-least and most of each, every function with spills, and every kernel whose stack is above --stack
-(default 4096) bytes. A kernel that belongs to no group is told by its name. Names are read by c++filt.
-Exit status: 2 if the log holds no kernel. Only the standard library is used.
+`cuobjdump --dump-resource-usage` (which knows no spills). Prints in Markdown: the units that were
+compiled, kernels by groups with least and most of each, every function with spills, and every kernel
+whose stack is above --stack (default 4096) bytes. A kernel that belongs to no group is told by its
+name. Names are read by c++filt. Exit status: 2 if the log holds no kernel. Only the standard library is used.
 """
 import argparse
 import re
@@ -115,6 +115,12 @@ def table(head, rows):
     return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows)]
 
 
+def units(lines):
+    """Names of the units of a build's log, in alphabetical order; none if it does not name them."""
+    built = (re.search(r"Building CUDA object .*/(\w+)\.cu\.o", line) for line in lines)
+    return sorted({match[1] for match in built if match})
+
+
 def report(functions, names, most_stack):
     groups = {}
     for name, one in functions.items():
@@ -149,13 +155,17 @@ def main():
     arguments = parser.parse_args()
     try:
         with open(arguments.log, encoding="utf-8", errors="replace") as file:
-            functions = read(file, arguments.arch)
+            lines = file.read().split("\n")
     except OSError as error:
         print(f"kernel_resources.py: {error}", file=sys.stderr)
         return 2
+    functions = read(lines, arguments.arch)
     if not any(one["kernel"] for one in functions.values()):
         print(f"kernel_resources.py: {arguments.log} holds no kernel for {arguments.arch}", file=sys.stderr)
         return 2
+    built = units(lines)
+    linked = "Compiled and linked" if any(line.startswith("nvlink info") for line in lines) else "Compiled, not linked,"
+    print(f"{linked} for {arguments.arch}{': units ' if built else ''}{', '.join(built)}.\n")
     print(report(functions, demangled(list(functions)), arguments.stack))
     return 0
 

@@ -60,6 +60,7 @@ GPU = {"date": "2026-11-22T01:00:00Z", "commit": "fedcba98765432", "device": "Ca
                    {"part": "peers", "name": "pricing", "ok": True, "result": PEERS}]}
 
 WANTED = {
+    "kernels": "Compiled for sm_90.\n\n| a | b |\n|---|---|",
     "cpu": f"""{HEAD}
 
 | bench | threads | joint steps/s | iqr | agent steps/s | limit reached | learning |
@@ -126,6 +127,7 @@ class Tables(unittest.TestCase):
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def test_tables(self):
+        self.results("kernels-sm_90.md", WANTED["kernels"] + "\n")
         for name, value in (("cpu-a.json", CPU), ("peers-cpu.json", PEERS), ("gpu-check-card.json", GPU)):
             self.results(name, value)
         for name, wanted in WANTED.items():

@@ -31,9 +31,10 @@ nvlink info    : used {registers} registers, used 1 barriers, {stack} stack, 16 
 """
 
 
-LOG = "".join((ptxas(STEP, 40), ptxas(RESET, 24, 8, 4), ptxas(RESET, 99, 99, 99, "sm_80"), ptxas(OTHER, 10),
+LOG = "".join(("[2/2] Building CUDA object CMakeFiles/cumarl.dir/generated/Lbf.cu.o\n", ptxas(STEP, 40),
+               ptxas(RESET, 24, 8, 4), ptxas(RESET, 99, 99, 99, "sm_80"), ptxas(OTHER, 10),
                f"ptxas info    : Function properties for {CALLED}\n    32 bytes stack frame, 0 bytes spill stores\n",
-               nvlink(STEP, 128, 5000), nvlink(RESET, 24, 8)))
+               nvlink(STEP, 128, 5000), nvlink(RESET, 20, 8)))
 
 
 class Report(unittest.TestCase):
@@ -48,6 +49,8 @@ class Report(unittest.TestCase):
         out = self.run_it(LOG)
         self.assertEqual(out.returncode, 0, out.stderr)
         self.assertEqual(out.stdout, """\
+Compiled and linked for sm_90: units Lbf.
+
 | kernels | number | registers | stack, bytes | spilled, bytes | static shared memory, bytes |
 |---|---|---|---|---|---|
 | lanes: environment, a thread a lane | 2 | 24 to 128 | 8 to 5000 | 0 to 4 | 16 |
