@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ctime>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -141,19 +142,24 @@ Autotuned autotune(BenchRequest request, const std::function<void(const PolicyAt
   const std::vector<RunRequest> timed =
       loads(base, static_cast<uint64_t>(experiment.runs), cell.problem->max_steps(), cuda, loops);
   std::vector<std::string> hashes(timed.size());
+  const bool alone = !cuda && threads == 1;  // then nothing is waited for
   const MeasurePolicies measure = [&](const Policies& policies) {
     double sum = 0;
     for (size_t k = 0; k < timed.size(); ++k) {
       RunRequest one = timed[k];
       one.policies = std::make_shared<const Policies>(policies);
-      const Result result = Runner(one).run({}, interrupt);
+      const Runner runner(one);
+      const std::clock_t begin = std::clock();
+      const Result result = runner.run({}, interrupt);
+      const double worked = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
       if (result.interrupted) return std::numeric_limits<double>::quiet_NaN();
       if (hashes[k].empty()) hashes[k] = result.result_hash;
       if (hashes[k] != result.result_hash) {
         throw Error("the result depends on the tuning policies: " + hashes[k] + " by default, " +
                     result.result_hash + " with " + to_initializer(policies, cuda));
       }
-      sum += std::log(static_cast<double>(result.joint_steps) / result.seconds);
+      const double seconds = alone ? worked : result.seconds;
+      sum += std::log(static_cast<double>(result.joint_steps) / seconds);
     }
     return std::exp(sum / static_cast<double>(timed.size()));
   };

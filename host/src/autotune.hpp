@@ -46,7 +46,8 @@ Autotuned tune(const Policies& start, const std::vector<PolicyFigure>& figures, 
 /// Tunes the figures that a bench's loops depend on; request.repeats are of either side of a
 /// comparison. A rate is the geometric mean over some numbers of
 /// runs: on a CPU a few longer and many shorter ones, on a GPU (tables) from 1,024 to 131,072 runs,
-/// since the thresholds there choose by it. Throws ConfigError for an unknown bench and for
+/// since the thresholds there choose by it. With one CPU thread seconds are those of processor time,
+/// which other programs disturb less. Throws ConfigError for an unknown bench and for
 /// one that is no experiment, DeviceError, and Error if a result depends on the policies.
 Autotuned autotune(BenchRequest request, const std::function<void(const PolicyAttempt&)>& progress,
                    const InterruptFlag* interrupt = nullptr);
