@@ -77,7 +77,7 @@ struct Lanes {
           run().kept_actions(ring, lane)[i] =
               static_cast<uint8_t>(rng() % static_cast<uint32_t>(spec.actions[i]));
         }
-        run().template kept_reward<Real>(ring, lane) = draw();
+        for (int i = 0; i < s.paid; ++i) run().template kept_reward<Real>(ring, lane, i) = draw();
         run().kept_episode(ring, lane) = static_cast<Episode>(rng() % 3);
       }
     }
@@ -151,7 +151,9 @@ void update_reference(const typename L::Config& config, const Sizes& sizes, Lane
     std::memcpy(kept.global(kept.place(b, 1)),
                 lanes.run().template global_row<Real>(lanes.s.next_global, ring, lane),
                 size(lanes.p.global_pitch));
-    kept.reward(kept.place(b, 0)) = lanes.run().template kept_reward<Real>(ring, lane);
+    for (int i = 0; i < lanes.s.paid; ++i) {
+      kept.reward(kept.place(b, 0), i) = lanes.run().template kept_reward<Real>(ring, lane, i);
+    }
     kept.episode(kept.place(b, 0)) = lanes.run().kept_episode(ring, lane);
     kept.length(b) = 1;
   }
@@ -223,6 +225,7 @@ TEST(BatchedUpdate, EqualsThePopulationShapesOnTheSameBatch) {
   check_updates<Qmix<double>>(base_config<Qmix<double>>(), 1e-12);
   check_updates<Qtran<double>>(base_config<Qtran<double>>(), 1e-12);
   check_updates<Qmix<double>>(base_config<Qmix<double>>(32), 1e-12);  // one tile
+  check_updates<Iql<double>>(base_config<Iql<double>>(), 1e-12);
 }
 
 TEST(BatchedUpdate, EqualsThePopulationShapesInFloat32) {
@@ -343,6 +346,7 @@ TEST(BatchedLaunches, HaveTheBitsOfTheTiles) {
   check_launches<Qmix<float>, SerialLauncher>(base_config<Qmix<float>>(), 3);
   check_launches<Qmix<double>, SerialLauncher>(base_config<Qmix<double>>(), 3);
   check_launches<Qtran<float>, SerialLauncher>(base_config<Qtran<float>>(), 3);
+  check_launches<Iql<float>, SerialLauncher>(base_config<Iql<float>>(), 3);
   auto shared = base_config<Qmix<float>>();
   shared.utility.shared = true;
   shared.mixer.layers = 1;
@@ -428,11 +432,11 @@ int qmix_kind() {
 
 /// One run of the walk in a slot of its own.
 struct WalkRun {
-  explicit WalkRun(const WalkL::Config& config, uint64_t max_steps) {
+  explicit WalkRun(const WalkL::Config& config, uint64_t max_steps, uint32_t points = 0) {
     int agent = 0;
     const JointProblemOf<Walk, true> problem(std::make_shared<const MadeEnv<Walk>>(Walk::Config{}),
                                              {qmix_kind(), std::make_shared<WalkL::Config>(config)},
-                                             {0, max_steps}, {4, 1, 0}, agent);
+                                             {0, max_steps}, {4, 1, points}, agent);
     layout = problem.layout();
     cell_memory = std::make_unique<Block>(layout.cell_bytes);
     state = std::make_unique<Block>(layout.state_bytes);
@@ -599,6 +603,31 @@ TEST(BatchedRounds, HaveTheSameBitsByLaunchesAndByTiles) {
   EXPECT_EQ(tiles.outcome, pieces.outcome);
 }
 
+TEST(BatchedRounds, AreEvaluatedOnTheirWayWithoutATrace) {
+  // 10 iterations of 120 joint steps; with 7 points, moments are 171 steps apart, and the first
+  // iterations that end at or behind them are 2, 3, 5, 6, 8, 9 and 10
+  const std::map<int, uint64_t> ends{{2, 1}, {3, 2}, {5, 3}, {6, 4}, {8, 5}, {9, 6}, {10, 7}};
+  WalkRun plain(walk_config(), 10 * 120), curve(walk_config(), 10 * 120, 7);
+  for (int k = 1; k <= 10; ++k) {
+    EXPECT_EQ(probe_number(curve.cell(), static_cast<uint64_t>(3 * k)),
+              ends.count(k) > 0 ? ends.at(k) : 0)
+        << k;
+    EXPECT_EQ(probe_number(plain.cell(), static_cast<uint64_t>(3 * k)), 0u);
+  }
+  const CpuBackend two(2);
+  const auto kernels = cpu_batched_kernels<Walk>();
+  for (WalkRun* walk : {&plain, &curve}) {
+    kernels.start(two, walk->r);
+    kernels.advance(two, walk->r);
+    kernels.finish(two, walk->r);
+  }
+  // how it ended, its steps, and the digest of all that it holds
+  for (size_t k = 0; k < plain.outcome.size(); ++k) EXPECT_EQ(plain.outcome[k], curve.outcome[k]);
+  ASSERT_EQ(curve.outcome.size(), plain.outcome.size() + 7);
+  EXPECT_EQ(curve.outcome.back(), plain.outcome[kOutcomeHead]);  // the mean return at the end
+  EXPECT_NE(curve.outcome[plain.outcome.size()], 0.0);
+}
+
 TEST(BatchedRounds, OfTeamsHaveTheBitsOfOneLane) {
   WalkRun serial(walk_config(), 1), teams(walk_config(), 1);
   walk_by_launches<SerialLauncher>(serial, 1);
@@ -683,6 +712,82 @@ TEST(BatchedRuns, LearnTheTwoStepGame) {
   EXPECT_DOUBLE_EQ(vdn.cells[0].metrics.at("episode_return_agent0").max, 7.0);
 }
 
+TEST(BatchedRuns, OfIndependentLearnersHaveTheirOwnRewardsOrTheSum) {
+  // the prisoner's dilemma 3 0 / 5 1: an agent's own reward is greatest where it defects, whatever
+  // the other does (1 each); the sum, 6 of 6, 5 and 2, where both cooperate (3 each)
+  const std::string text = R"(
+[experiment]
+name = "lanes"
+runs = 3
+seed = 1
+[env]
+name = "matrix_game"
+game = "prisoners_dilemma"
+[learner]
+name = "iql"
+lanes = 64
+batch = 64
+replay = { slots = 1024 }
+gamma = 0.0
+alpha = 0.05
+utility = { width = 0 }
+optimizer = { kind = "sgd" }
+exploration = { start = 1.0, end = 1.0 }
+[stop]
+max_steps = 20_000
+)";
+  const auto mean = [&](const std::vector<std::string>& sets) {
+    return run_lanes(sets, 1, 0, text).cells[0].metrics.at("return_per_step_agent0").mean;
+  };
+  EXPECT_DOUBLE_EQ(mean({}), 1.0);
+  EXPECT_DOUBLE_EQ(mean({"learner.reward=sum"}), 3.0);
+}
+
+const char* const kHunt = R"(
+[experiment]
+name = "hunt"
+runs = 2
+seed = 1
+[env]
+name = "predator_prey"
+max_steps = 20
+[learner]
+name = "vdn"
+lanes = 32
+rollout = 2
+batch = 64
+replay = { slots = 1024 }
+alpha = 0.005
+utility = { width = 8 }
+[stop]
+max_steps = 6400
+[evaluation]
+episodes = 5
+)";
+
+TEST(BatchedRuns, AreEvaluatedOnTheirWayWithoutATrace) {
+  const auto run = [](const std::vector<std::string>& sets, int threads = 1) {
+    return run_lanes(sets, threads, 0, kHunt);
+  };
+  const auto end = [](const Result& r) { return r.cells[0].metrics.at("episode_return").mean; };
+  const Result plain = run({}), curve = run({"evaluation.points=4"});
+  const auto& points = curve.cells[0].curves.at("episode_return_over_time");
+  ASSERT_EQ(points.size(), 4u);
+  EXPECT_EQ(curve.result_hash, run({"evaluation.points=4"}, 3).result_hash);
+  EXPECT_EQ(end(curve), end(plain));
+  for (int k = 0; k < 4; ++k) {  // 6,400 steps are 100 iterations of 64
+    const Result early = run({"stop.max_steps=" + std::to_string(1600 * (k + 1))});
+    EXPECT_NEAR(points[static_cast<size_t>(k)].mean, end(early), 1e-12) << k;
+  }
+  // moments 2,133 steps apart, of which 2,176, 4,288 and 6,400 are the first after an iteration
+  const Result uneven = run({"evaluation.points=3"});
+  const auto& three = uneven.cells[0].curves.at("episode_return_over_time");
+  ASSERT_EQ(three.size(), 3u);
+  EXPECT_NEAR(three[0].mean, end(run({"stop.max_steps=2176"})), 1e-12);
+  EXPECT_NEAR(three[1].mean, end(run({"stop.max_steps=4288"})), 1e-12);
+  EXPECT_NEAR(three[2].mean, end(plain), 1e-12);
+}
+
 TEST(BatchedRuns, EndWithTheIterationThatReachesTheirSteps) {
   // 64 lanes times a rollout of 2 are 128 joint steps an iteration: 469 of them reach 60,000
   EXPECT_EQ(run_lanes({}).cells[0].joint_steps, 3u * 469u * 128u);
@@ -721,6 +826,7 @@ TEST(BatchedRuns, RefuseSettingsThatDoNotFit) {
   refused("learner.every=2", "learner.every", "must be 1");
   refused("learner.products=bf16", "learner.products", "exact");
   refused("learner.precision=float16", "learner.precision", "float32");
+  refused("evaluation.points=469", "evaluation.points", "at most 468");  // 60,000 / 128
 }
 
 }  // namespace

@@ -155,17 +155,18 @@ class JointProblemOf final : public Problem {
       cell.learner =
           batched_params(learner_, told, sizeof(typename Env::State), arena, cell.batched);
       cell.probe_at = cell.batched.bytes;
-      if (evaluation_.points > 0) {
+      const uint64_t most = stop_.max_steps / iteration_steps(cell.batched);
+      if (evaluation_.points > most) {
         agent_in_error = kEvaluationInError;
-        throw ParameterError("points",
-                             "must be 0 with lanes above 1: such runs are judged at the "
-                             "end only");
+        throw ParameterError("points", "must be at most " + std::to_string(most) +
+                                           ": with lanes above 1 policies are evaluated between "
+                                           "iterations, of lanes * rollout joint steps");
       }
     } else {
       cell.learner = joint_params(learner_, told, arena);
       cell.probe_at = cell.learner.bytes;
-      cell.probe_every = evaluation_.points > 0 ? stop_.max_steps / evaluation_.points : 0;
     }
+    cell.probe_every = evaluation_.points > 0 ? stop_.max_steps / evaluation_.points : 0;
     agent_in_error = -1;
     cell.scratch_at = cell.probe_at + points_bytes();
     cell.memory_bytes = cell.scratch_at;

@@ -90,7 +90,7 @@ CUMARL_HD void step_lane(const BatchedCell<Env>& cell, const BatchedRun& run, in
 }
 
 /// Joint steps of an iteration.
-inline uint64_t iteration_steps(const BatchedShape& s) {
+CUMARL_HD inline uint64_t iteration_steps(const BatchedShape& s) {
   return static_cast<uint64_t>(s.lanes) * static_cast<uint64_t>(s.rollout);
 }
 
@@ -110,15 +110,45 @@ CUMARL_HD RunState<Env> batched_state(const BatchedCell<Env>& cell, const Batche
   return {lane_state<Env>(run, 0), t, 0, status};
 }
 
-/// Digest of chunk `number` of what lasts of a run.
+/// Chunks of what the learner holds; the rest of what lasts of a run comes behind.
+CUMARL_HD inline uint64_t learned_chunks(const BatchedRun& run) {
+  return (run.s->learned_end - run.p->learner_at - 1) / BatchedShape::kChunk + 1;
+}
+CUMARL_HD inline uint64_t digest_chunks(const BatchedRun& run) {
+  return learned_chunks(run) + (run.s->kept_end - run.s->head - 1) / BatchedShape::kChunk + 1;
+}
+/// Digest of chunk `number` of what lasts of a run. Not the learner's working memory, in which an
+/// evaluation on the way leaves its traces.
 inline CUMARL_HD void digest_chunk(const BatchedRun& run, uint64_t number) {
-  const uint64_t from = run.p->learner_at + number * BatchedShape::kChunk;
-  const uint64_t left = run.s->kept_end - from;
+  const uint64_t first = learned_chunks(run);
+  const bool learned = number < first;
+  const uint64_t from = learned ? run.p->learner_at + number * BatchedShape::kChunk
+                                : run.s->head + (number - first) * BatchedShape::kChunk;
+  const uint64_t left = (learned ? run.s->learned_end : run.s->kept_end) - from;
   const uint64_t count = left < BatchedShape::kChunk ? left : BatchedShape::kChunk;
   run.at<uint64_t>(run.s->digests)[number] = digest(run.memory + from, count, number);
 }
-CUMARL_HD inline uint64_t digest_chunks(const BatchedRun& run) {
-  return (run.s->kept_end - run.p->learner_at - 1) / BatchedShape::kChunk + 1;
+
+/// The number, from 1, of the moment of evaluation that a run has come to with the iteration that
+/// ended after `rounds` rounds; 0: none. Pre: an iteration comes to one at most.
+template <class Env>
+CUMARL_HD uint64_t probe_number(const BatchedCell<Env>& cell, uint64_t rounds) {
+  if (cell.probe_every == 0) return 0;
+  const uint64_t t = rounds * static_cast<uint64_t>(cell.batched.lanes);
+  const uint64_t number = t / cell.probe_every;
+  const bool before = number == (t - iteration_steps(cell.batched)) / cell.probe_every;
+  return before || number > cell.evaluation.points ? 0 : number;
+}
+
+/// Evaluates the policies of a run at the end of an iteration, if a moment for that has come.
+template <class Env>
+CUMARL_HD void probe_batched(const BatchedCell<Env>& cell, const BatchedRun& run) {
+  if constexpr (has_learning_curve<Env>()) {
+    const uint64_t number = probe_number(cell, run.head().rounds);
+    if (number == 0 || run.head().diverged >= 0) return;
+    const JointPolicy<Env> policy(cell, run.memory, run.key);
+    run.at<double>(cell.probe_at)[number - 1] = mean_return(cell, policy);
+  }
 }
 
 /// Evaluates a finished run and writes its outcome row, as finish_joint_run does. Pre: all chunks
@@ -143,7 +173,7 @@ CUMARL_HD void finish_batched_run(const Rollout& r, uint32_t slot) {
   write_head(state, hash, out);
   OutcomeWriter sink(out + kOutcomeHead);
   const JointPolicy<Env> policy(cell, run.memory, key);
-  evaluate_run<Env>(cell.env, state.env, policy, RunFacts{state.t, 0, false}, sink);
+  evaluate_joint_run<Env>(cell, state.env, policy, run.memory, RunFacts{state.t, 0, false}, sink);
 }
 
 // ---- on CPU threads -----------------------------------------------------------------------------
@@ -248,6 +278,9 @@ void advance_batched_run(Crew& crew, int worker, std::byte* scratch, const Rollo
         look(done);
       });
       if (run.head().diverged >= 0) break;
+    }
+    if (probe_number(cell, run.head().rounds) > 0) {
+      crew.once(worker, [&] { probe_batched(cell, run); });
     }
   }
   if (worker != 0) return;

@@ -129,6 +129,13 @@ struct CudaStoreBatched {
   }
 };
 
+template <class Env>
+struct CudaProbeBatched {
+  const BatchedCell<Env>* cell;
+  BatchedRun run;
+  __device__ void operator()(uint64_t) const { probe_batched(*cell, run); }
+};
+
 struct CudaDigestBatched {
   BatchedRun run;
   __device__ void operator()(uint64_t i) const { digest_chunk(run, i); }
@@ -184,12 +191,17 @@ void cuda_advance_batched(const CudaBackend& backend, const Rollout& r) {
       for (int update = 0; learns && update < s.updates; ++update) CudaBatched::update(on);
     };
     const BatchedRun sizes{&place.cell.learner, &s, place.run.memory, place.run.key};
+    const auto count = [&] {
+      rounds += static_cast<uint64_t>(s.rollout);
+      if (probe_number(place.cell, rounds) == 0) return;
+      launch(backend, 1, CudaProbeBatched<Env>{place.on_device, place.run});
+    };
     // one iteration goes ahead of the graph: whatever is loaded or set up at first use is there
     // before the capture
     for (bool learns = false; left > 0 && !learns; --left) {
       learns = updates_follow(sizes, rounds);
       iteration(learns);
-      rounds += static_cast<uint64_t>(s.rollout);
+      count();
     }
     const auto store = [&] {
       launch(backend, 1,
@@ -198,7 +210,10 @@ void cuda_advance_batched(const CudaBackend& backend, const Rollout& r) {
     };
     if (left > 0) {
       const CudaGraph graph(backend, [&] { iteration(true); });
-      for (; left > 0; --left) graph.launch();
+      for (; left > 0; --left) {
+        graph.launch();
+        count();
+      }
       store();  // the graph lives until it is done
     } else {
       store();

@@ -29,13 +29,15 @@ struct BatchedShape {
   int32_t rounds;  ///< of the ring
   int32_t parts;   ///< of a batch's gradient
   int32_t blocks;  ///< of parameters
+  int32_t paid;    ///< rewards that are kept of a joint step: one, or one an agent
   Products products;
   uint64_t raw_each;  ///< floats of what a lane's environment shows
   uint64_t state_bytes;
+  uint64_t learned_end;  ///< of what the learner's own memory holds, working memory apart
   uint64_t head, states;
   uint64_t x, global, next_x, next_global;  ///< [rounds][agents][lanes][pitch], [rounds][lanes][..]
-  uint64_t reward, action, episode;         ///< [rounds][lanes], action: [agents] of each
-  uint64_t kept_end;                        ///< of what lasts
+  uint64_t reward, action, episode;  ///< [rounds][lanes], reward: [paid], action: [agents] of each
+  uint64_t kept_end;                 ///< of what lasts
   uint64_t raw, fresh_raw, index,
       fresh_index;                      ///< [lanes]: what is seen behind a step, and after a
                                         ///< reset
@@ -106,8 +108,9 @@ struct BatchedRun {
     return at<Episode>(s->episode)[place(in_ring, lane)];
   }
   template <class Real>
-  CUMARL_HD Real& kept_reward(uint64_t in_ring, int lane) const {
-    return at<Real>(s->reward)[place(in_ring, lane)];
+  CUMARL_HD Real& kept_reward(uint64_t in_ring, int lane, int i = 0) const {
+    return at<Real>(
+        s->reward)[place(in_ring, lane) * static_cast<size_t>(s->paid) + static_cast<size_t>(i)];
   }
   /// What a lane's environment shows: features of the agents, then the global ones.
   CUMARL_HD float* raw(uint64_t from, int lane) const {

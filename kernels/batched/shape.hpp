@@ -72,6 +72,8 @@ BatchedShape batched_shape(const typename L::Config& config, const JointParams& 
   const int tiles = s.batch / BatchedShape::kTile;
   s.parts = (tiles - 1) / BatchedShape::kTiles + 1;
   s.blocks = static_cast<int32_t>((own.size - 1) / BatchedShape::kBlock + 1);
+  s.paid = own.replay.rewards;
+  s.learned_end = p.learner_at + own.work;
   s.raw_each = static_cast<uint64_t>(p.agents * p.raw_pitch + p.raw_global);
   s.state_bytes = state_bytes;
   uint64_t end = p.bytes;
@@ -91,7 +93,7 @@ BatchedShape batched_shape(const typename L::Config& config, const JointParams& 
   s.global = place(global);
   s.next_x = place(x);
   s.next_global = place(global);
-  s.reward = place(places * sizeof(Real));
+  s.reward = place(places * static_cast<uint64_t>(s.paid) * sizeof(Real));
   s.action = place(places * agents);
   s.episode = place(places);
   s.kept_end = end;
@@ -104,7 +106,7 @@ BatchedShape batched_shape(const typename L::Config& config, const JointParams& 
   s.episodes = place(lanes);
   s.partial = place(static_cast<uint64_t>(s.parts) * own.size * sizeof(Real));
   s.square = place(static_cast<uint64_t>(s.blocks) * sizeof(Real));
-  s.digests = place(((s.kept_end - p.learner_at) / BatchedShape::kChunk + 1) * sizeof(uint64_t));
+  s.digests = place(((s.kept_end - p.learner_at) / BatchedShape::kChunk + 2) * sizeof(uint64_t));
   s.bytes = end;
   return s;
 }

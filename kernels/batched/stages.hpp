@@ -18,14 +18,13 @@
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// A learner that has a batched shape: a value decomposition with a mixer.
+/// A learner that has a batched shape: a value decomposition.
 template <class L>
 concept Batchable = requires(const typename L::Config& c) {
   typename L::Mix;
   typename L::Agents;
   c.batched.lanes;
-}
-&&!L::kIndependent;
+};
 
 /// Working memory of one learning step: `rows` transitions, and what follows them. Arrays of agents:
 /// [agents][places][..], a transition's row at its number, what follows it `rows` further.
@@ -36,12 +35,13 @@ struct BatchRows {
   Real *hidden, *q;     ///< [agents][places]
   Real* next_hidden;    ///< [agents][rows]: of targets, then the gradient of hidden
   Real *target_q, *dq;  ///< [agents][rows]
-  Real *chosen, *next_chosen, *dchosen;                ///< [rows][kColumns]
-  Real *reward, *total, *next_total, *slope, *weight;  ///< [rows]
-  Real* gradient;                                      ///< [tiles]
-  Real* mixing;                                        ///< [tiles]
-  int32_t *action, *next_action, *greedy;              ///< [rows][kColumns]
-  int32_t* ends;                                       ///< [rows] nothing follows
+  Real *chosen, *next_chosen, *dchosen;       ///< [rows][kColumns]
+  Real* reward;                               ///< [paid][rows]
+  Real *total, *next_total, *slope, *weight;  ///< [rows]
+  Real* gradient;                             ///< [tiles]
+  Real* mixing;                               ///< [tiles]
+  int32_t *action, *next_action, *greedy;     ///< [rows][kColumns]
+  int32_t* ends;                              ///< [rows] nothing follows
 };
 
 /// The stages of learner L, for all of which `team` is a team of up to 16 lanes that come together.
@@ -83,7 +83,7 @@ struct BatchedStages {
     bytes(w.chosen, rows, kColumns);
     bytes(w.next_chosen, rows, kColumns);
     bytes(w.dchosen, rows, kColumns);
-    bytes(w.reward, 1, rows);
+    bytes(w.reward, p.replay.rewards, rows);
     bytes(w.total, 1, rows);
     bytes(w.next_total, 1, rows);
     bytes(w.slope, 1, rows);
@@ -160,7 +160,10 @@ struct BatchedStages {
     if (team.rank() == 0) {
       Real reward = 0;
       for (int i = 0; i < p.agents; ++i) reward += static_cast<Real>(run.rewards(lane)[i]);
-      run.kept_reward<Real>(ring, lane) = reward * p.reward_scale;
+      for (int i = 0; i < s.paid; ++i) {
+        run.kept_reward<Real>(ring, lane, i) =
+            p.reward == L::kOwn ? static_cast<Real>(run.rewards(lane)[i]) : reward * p.reward_scale;
+      }
       run.kept_episode(ring, lane) = episode;
     }
     team.sync();
@@ -210,7 +213,9 @@ struct BatchedStages {
     if (team.rank() == 0) {
       for (int i = 0; i < p.agents; ++i)
         w.action[r * kColumns + i] = run.kept_actions(ring, lane)[i];
-      w.reward[r] = run.kept_reward<Real>(ring, lane);
+      for (int i = 0; i < s.paid; ++i) {
+        w.reward[i * w.rows + r] = run.kept_reward<Real>(ring, lane, i);
+      }
       w.ends[r] = run.kept_episode(ring, lane) == Episode::ended ? 1 : 0;
     }
     team.sync();
@@ -260,48 +265,20 @@ struct BatchedStages {
   template <class Team>
   CUMARL_HD static void mix(const Team& team, const BatchedRun& run, const Rows& w, int tile) {
     const Params& p = params(run);
-    Real* const g = tile_gradient(p, w, tile);
-    fill(team, g, Real(0), static_cast<int>(p.size));
-    const Real* const mine = L::weights(p, own(run));
-    const Real* const target = L::targets(p, own(run));
+    fill(team, tile_gradient(p, w, tile), Real(0), static_cast<int>(p.size));
     const int from = tile * kTile;
     const int row = p.utility.row;
-    const size_t columns = batch_ops::at(from, kColumns);
-    Real* const mixing = w.mixing + static_cast<size_t>(tile) * mixing_pitch(p);
-    Real* const slope = w.slope + from;
     for (int i = 0; i < p.agents; ++i) {
       fill(team, agent_row(w.dq, w.rows, i, from, row), Real(0), kTile * row);
     }
-    const MixRows<Real> later{kTile, w.next_state + batch_ops::at(from, p.state_pitch),
-                              w.next_chosen + columns, w.next_action + columns};
-    const MixRows<Real> now{kTile, w.state + batch_ops::at(from, p.state_pitch), w.chosen + columns,
-                            w.action + columns};
-    Mix::forward(team, p.mixer, target + p.mixer_at, later, mixing, w.next_total + from);
-    Mix::forward(team, p.mixer, mine + p.mixer_at, now, mixing, w.total + from);
-    const Real share = Real(1) / static_cast<Real>(run.s->batch);
-    for_rows(team, kTile, [&](int r) {
-      Real wanted = w.reward[from + r];
-      if (w.ends[from + r] == 0) wanted += p.gamma * w.next_total[from + r];
-      slope[r] = Real(2) * share * (w.total[from + r] - wanted);
-      w.weight[from + r] = share;
-    });
-    team.sync();
-    if constexpr (L::kConstrains) {
-      const AllUtilities<Real> all{w.q + batch_ops::at(from, row),
-                                   w.dq + batch_ops::at(from, row),
-                                   w.greedy + columns,
-                                   w.places,
-                                   w.rows,
-                                   row};
-      Mix::constrain(team, p.mixer, mine + p.mixer_at, now, w.total + from, all, w.weight + from,
-                     mixing);
+    if constexpr (L::kIndependent) {
+      apart(team, run, w, from);
+    } else {
+      together(team, run, w, tile);
     }
-    Real* const dchosen = w.dchosen + columns;
-    Mix::backward(team, p.mixer, mine + p.mixer_at, prepared(run) + Agents::prepared(p.utility),
-                  now, slope, mixing, dchosen, g + p.mixer_at);
     for_rows(team, kTile, [&](int r) {
       for (int i = 0; i < p.agents; ++i) {
-        const size_t at = columns + static_cast<size_t>(r * kColumns + i);
+        const size_t at = batch_ops::at(from + r, kColumns) + static_cast<size_t>(i);
         agent_row(w.dq, w.rows, i, from + r, row)[w.action[at]] += w.dchosen[at];
       }
     });
@@ -449,6 +426,62 @@ struct BatchedStages {
   }
 
  private:
+  /// From the chosen utilities of a tile through the mixer: its gradient, and the slopes dchosen.
+  template <class Team>
+  CUMARL_HD static void together(const Team& team, const BatchedRun& run, const Rows& w, int tile) {
+    const Params& p = params(run);
+    Real* const g = tile_gradient(p, w, tile);
+    const Real* const mine = L::weights(p, own(run));
+    const Real* const target = L::targets(p, own(run));
+    const int from = tile * kTile;
+    const int row = p.utility.row;
+    const size_t columns = batch_ops::at(from, kColumns);
+    Real* const mixing = w.mixing + static_cast<size_t>(tile) * mixing_pitch(p);
+    Real* const slope = w.slope + from;
+    const MixRows<Real> later{kTile, w.next_state + batch_ops::at(from, p.state_pitch),
+                              w.next_chosen + columns, w.next_action + columns};
+    const MixRows<Real> now{kTile, w.state + batch_ops::at(from, p.state_pitch), w.chosen + columns,
+                            w.action + columns};
+    Mix::forward(team, p.mixer, target + p.mixer_at, later, mixing, w.next_total + from);
+    Mix::forward(team, p.mixer, mine + p.mixer_at, now, mixing, w.total + from);
+    const Real share = Real(1) / static_cast<Real>(run.s->batch);
+    for_rows(team, kTile, [&](int r) {
+      Real wanted = w.reward[from + r];
+      if (w.ends[from + r] == 0) wanted += p.gamma * w.next_total[from + r];
+      slope[r] = Real(2) * share * (w.total[from + r] - wanted);
+      w.weight[from + r] = share;
+    });
+    team.sync();
+    if constexpr (L::kConstrains) {
+      const AllUtilities<Real> all{w.q + batch_ops::at(from, row),
+                                   w.dq + batch_ops::at(from, row),
+                                   w.greedy + columns,
+                                   w.places,
+                                   w.rows,
+                                   row};
+      Mix::constrain(team, p.mixer, mine + p.mixer_at, now, w.total + from, all, w.weight + from,
+                     mixing);
+    }
+    Mix::backward(team, p.mixer, mine + p.mixer_at, prepared(run) + Agents::prepared(p.utility),
+                  now, slope, mixing, w.dchosen + columns, g + p.mixer_at);
+  }
+
+  /// The same without a mixer, of the tile that begins at row `from`.
+  template <class Team>
+  CUMARL_HD static void apart(const Team& team, const BatchedRun& run, const Rows& w, int from) {
+    const Params& p = params(run);
+    const Real share = Real(1) / static_cast<Real>(run.s->batch);
+    for_rows(team, kTile, [&](int r) {
+      for (int i = 0; i < p.agents; ++i) {
+        const size_t at = batch_ops::at(from + r, kColumns) + static_cast<size_t>(i);
+        Real wanted = w.reward[i * w.rows + from + r];
+        if (w.ends[from + r] == 0) wanted += p.gamma * w.next_chosen[at];
+        w.dchosen[at] = Real(2) * share * (w.chosen[at] - wanted);
+      }
+    });
+    team.sync();
+  }
+
   /// Word number `word` of the run's sequence of a stream, four to a block.
   CUMARL_HD static uint32_t word_of(RunKey key, uint64_t word, Stream stream) {
     return philox(key, word / 4, stream, 0).word(static_cast<int>(word % 4));

@@ -116,7 +116,7 @@ struct ValueDecomposition {
       v.choice("reward", c.reward, {"sum", "mean"},
                "of the agents' rewards, which all of them learn");
     }
-    if constexpr (!kIndependent) c.batched.fields(v);
+    c.batched.fields(v);
     c.JointConfig::fields(v);
   }
 

@@ -238,6 +238,16 @@ constexpr bool has_learning_curve() {
   };
 }
 
+/// What all agents together get in an episode of the evaluation, on average.
+template <class Env>
+CUMARL_HD double mean_return(const JointCell<Env>& cell, const JointPolicy<Env>& policy) {
+  double total[Env::kMaxAgents] = {};
+  play_episodes<Env>(cell.env, policy, total);
+  double sum = 0;
+  for (int i = 0; i < cell.learner.agents; ++i) sum += total[i];
+  return sum / cell.evaluation.episodes;
+}
+
 /// One run in flight.
 template <class Env, class Team>
 class JointLane {
@@ -400,12 +410,7 @@ class JointLane {
     team_.sync();
     team_.once([&] {
       const JointPolicy<Env> policy(*cell_, memory_, key_, 1 - at_);
-      double total[Env::kMaxAgents] = {};
-      play_episodes<Env>(cell_->env, policy, total);
-      double sum = 0;
-      for (int i = 0; i < cell_->learner.agents; ++i) sum += total[i];
-      reinterpret_cast<double*>(memory_ + cell_->probe_at)[point] =
-          sum / cell_->evaluation.episodes;
+      reinterpret_cast<double*>(memory_ + cell_->probe_at)[point] = mean_return(*cell_, policy);
     });
     team_.sync();
   }
