@@ -52,7 +52,7 @@ const Case kCases[] = {
 
 std::vector<Policies> other_policies() {
   std::vector<Policies> all;
-  for (const uint64_t lanes : {1, 2, 3, 5, 6, 7, 8}) {
+  for (const uint64_t lanes : {1U, 2U, 3U, 5U, 6U, 7U, 8U}) {
     Policies p;
     p.cpu_rollout.lanes = lanes;
     p.cpu_joint = {.lanes = lanes, .bytes = lanes % 2 == 0 ? uint64_t{0} : uint64_t{1} << 30};

@@ -351,7 +351,7 @@ TEST(BatchedLaunches, HaveTheBitsOfTheTiles) {
   shared.utility.shared = true;
   shared.mixer.layers = 1;
   check_launches<Qmix<float>, SerialLauncher>(shared, 3);
-  for (const uint64_t rows : {1, 4, 32}) {
+  for (const uint64_t rows : {1U, 4U, 32U}) {
     check_launches<Qmix<float>, SerialLauncher>(base_config<Qmix<float>>(), 1, {.rows = rows});
   }
 }

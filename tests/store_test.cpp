@@ -400,7 +400,7 @@ TEST(Store, AFlippedBitCostsARun) {
   EXPECT_EQ(store.rows()[0].runs.size(), 95u);
   EXPECT_EQ(store.damaged(), 5u);
   CellRows again;
-  for (const uint64_t run : {17u, 18u, 40u, 41u, 50u}) {
+  for (const int run : {17, 18, 40, 41, 50}) {
     again.runs.push_back(run);
     again.rows.insert(again.rows.end(), all.rows.begin() + 10 * run,
                       all.rows.begin() + 10 * (run + 1));

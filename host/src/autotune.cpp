@@ -68,7 +68,7 @@ std::vector<RunRequest> loads(const RunRequest& base, uint64_t runs, uint64_t st
     out.push_back(load(base, 3 * runs, half));
     if (cut > 1) out.push_back(load(base, 3 * runs * cut, half / cut));
   } else if (loops == PolicyFigure::kTables) {
-    for (const uint64_t many : {1'024, 8'192, 32'768, 131'072}) {
+    for (const uint64_t many : {1'024U, 8'192U, 32'768U, 131'072U}) {
       const uint64_t each = 16 * runs * steps / many;
       out.push_back(load(base, many, std::clamp(each, std::min(steps, kShort), steps)));
     }
