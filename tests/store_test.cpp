@@ -401,7 +401,7 @@ TEST(Store, AFlippedBitCostsARun) {
   EXPECT_EQ(store.damaged(), 5u);
   CellRows again;
   for (const int run : {17, 18, 40, 41, 50}) {
-    again.runs.push_back(run);
+    again.runs.push_back(static_cast<uint64_t>(run));
     again.rows.insert(again.rows.end(), all.rows.begin() + 10 * run,
                       all.rows.begin() + 10 * (run + 1));
   }
