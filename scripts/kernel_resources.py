@@ -25,6 +25,7 @@ GROUPS = (
     ("joint learners: finish, a thread a run", r"\bCudaFinishJoint<"),
     ("lanes: environment, a thread a lane", r"\bCuda(ResetLane|StepLane)<"),
     ("lanes: store, digest, finish", r"\bCuda(StoreBatched|DigestBatched|FinishBatched)\b"),
+    ("lanes: evaluation on the way, a thread a run", r"\bCudaProbeBatched<"),
     ("lanes: stages of networks", r"\b(cuda_batched|launches)::"),
     ("any learner: start, a warp a run", r"\bCudaStart<.*AnyLearner"),
     ("any learner: advance, a thread a run", r"\bCudaAdvance<.*AnyLearner"),
@@ -115,10 +116,27 @@ def table(head, rows):
     return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows)]
 
 
+LISTED = 20  # rows of a list of functions
+
+
 def units(lines):
     """Names of the units of a build's log, in alphabetical order; none if it does not name them."""
     built = (re.search(r"Building CUDA object .*/(\w+)\.cu\.o", line) for line in lines)
     return sorted({match[1] for match in built if match})
+
+
+def most(what, unit, found):
+    """The table of the (name, bytes) with most bytes; functions with one name are one row."""
+    largest = {}
+    for name, size in found:
+        largest[name] = max(size, largest.get(name, 0))
+    rows = [[f"`{name}`", str(size)] for name, size in sorted(largest.items(), key=lambda row: (-row[1], row[0]))]
+    if not rows:
+        return []
+    lines = table([what, unit], rows[:LISTED])
+    if len(rows) > LISTED:
+        lines += ["", f"And {len(rows) - LISTED} more, up to {rows[LISTED][1]} bytes."]
+    return lines + [""]
 
 
 def report(functions, names, most_stack):
@@ -135,16 +153,13 @@ def report(functions, names, most_stack):
             rows.append([group, str(len(groups[group])), *map(column, NUMBERS)])
     head = ["kernels", "number", "registers", "stack, bytes", "spilled, bytes", "static shared memory, bytes"]
     lines = table(head, rows)
-    spilling = sorted((-one["spills"], short(names[name])) for name, one in functions.items() if one.get("spills", 0))
+    spilling = [(short(names[name]), one["spills"]) for name, one in functions.items() if one.get("spills", 0)]
     lines += ["", f"Functions that spill: {len(spilling)} of {len(functions)}.", ""]
-    if spilling:
-        lines += table(["spills", "bytes stored"], [[f"`{name}`", str(-bytes_)] for bytes_, name in spilling]) + [""]
-    deep = sorted((-one["stack"], short(names[name])) for name, one in functions.items()
-                  if one["kernel"] and one.get("stack", 0) > most_stack)
-    if deep:
-        rows = [[f"`{name}`", str(-bytes_)] for bytes_, name in deep]
-        lines += table([f"stack above {most_stack} bytes", "bytes"], rows)
-    return "\n".join(lines)
+    lines += most("spills", "bytes stored", spilling)
+    lines += most(f"stack above {most_stack} bytes", "bytes",
+                  [(short(names[name]), one["stack"]) for name, one in functions.items()
+                   if one["kernel"] and one.get("stack", 0) > most_stack])
+    return "\n".join(lines).rstrip("\n")
 
 
 def main():

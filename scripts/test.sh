@@ -135,7 +135,6 @@ part_asan() {
 }
 
 part_hashes() {
-  local config name want
   cpu_program && sanitized_program || return 0
   # a product that is not rounded before it is added is another number
   local fused
@@ -145,25 +144,33 @@ part_hashes() {
   done || true)
   if [[ -z $fused ]]; then pass; else fail "hashes: fused multiply-adds in$fused"; fi
   pair_configs build/cpu/cumarl "$work/pairs"
-  same() { # WHAT WANTED GOT
-    if [[ $2 == "$3" && $2 != failed* ]]; then
-      pass
-    else
-      fail "hashes: $1: $2 and $3"
-    fi
-  }
-  for config in "$work"/pairs/*.toml; do
+  # Each of `jobs` workers takes every jobs-th configuration and writes lines "WHAT|WANTED|GOT".
+  one_pair() { # CONFIG
+    local config=$1 name want
     name=$(basename "$config" .toml)
-    want=$(config_hash build/cpu/cumarl "$config")
-    same "$name, clang++" "$want" "$(config_hash build/cpu-asan/cumarl "$config")"
-    [[ $name =~ (fixed28|float32|float64)$ || -f $config.set ]] || continue # the rest: pairs_test
-    same "$name, CUMARL_CPU=generic" "$want" \
-      "$(CUMARL_CPU=generic config_hash build/cpu/cumarl "$config")"
-    same "$name, clang++, CUMARL_CPU=generic" "$want" \
-      "$(CUMARL_CPU=generic config_hash build/cpu-asan/cumarl "$config")"
-    same "$name, one thread, 5 runs at a time" "$want" \
-      "$(config_hash build/cpu/cumarl "$config" --threads 1 --batch 5)"
+    got() { # WHAT PROGRAM OPTION...
+      local what=$1 program=$2
+      shift 2
+      printf '%s|%s|%s\n' "$name, $what" "$want" "$(config_hash "$program" "$config" "$@" | tr '\n|' '  ')"
+    }
+    want=$(config_hash build/cpu/cumarl "$config" | tr '\n|' '  ')
+    got "clang++" build/cpu-asan/cumarl
+    [[ $name =~ (fixed28|float32|float64)$ || -f $config.set ]] || return 0 # the rest: pairs_test
+    CUMARL_CPU=generic got "CUMARL_CPU=generic" build/cpu/cumarl
+    CUMARL_CPU=generic got "clang++, CUMARL_CPU=generic" build/cpu-asan/cumarl
+    got "one thread, 5 runs at a time" build/cpu/cumarl --threads 1 --batch 5
+  }
+  local -a configs=("$work"/pairs/*.toml)
+  local worker at what want got
+  for ((worker = 0; worker < jobs; ++worker)); do
+    for ((at = worker; at < ${#configs[@]}; at += jobs)); do
+      one_pair "${configs[at]}"
+    done >"$work/hashes.$worker" &
   done
+  wait
+  while IFS='|' read -r what want got; do
+    if [[ $want == "$got" && $want != failed* ]]; then pass; else fail "hashes: $what: $want and $got"; fi
+  done < <(cat "$work"/hashes.*)
 }
 
 part_tsan() {
