@@ -138,8 +138,7 @@ part_hashes() {
   cpu_program && sanitized_program || return 0
   # a product that is not rounded before it is added is another number
   local fused
-  fused=$(for object in build/cpu/CMakeFiles/cumarl.dir/generated/*.o \
-    build/cpu-asan/CMakeFiles/cumarl.dir/generated/*.o; do
+  fused=$(for object in build/cpu{,-asan}/CMakeFiles/cumarl.dir/generated/*_x86_64_v[34].cpp.o; do
     objdump -d "$object" | grep -qE '\svfn?m(add|sub)' && printf ' %s' "$object"
   done || true)
   if [[ -z $fused ]]; then pass; else fail "hashes: fused multiply-adds in$fused"; fi
@@ -157,7 +156,7 @@ part_hashes() {
     got "clang++" build/cpu-asan/cumarl
     [[ $name =~ (fixed28|float32|float64)$ || -f $config.set ]] || return 0 # the rest: pairs_test
     CUMARL_CPU=generic got "CUMARL_CPU=generic" build/cpu/cumarl
-    CUMARL_CPU=generic got "clang++, CUMARL_CPU=generic" build/cpu-asan/cumarl
+    [[ $name =~ float(32|64)$ ]] || CUMARL_CPU=generic got "clang++, CUMARL_CPU=generic" build/cpu-asan/cumarl
     got "one thread, 5 runs at a time" build/cpu/cumarl --threads 1 --batch 5
   }
   local -a configs=("$work"/pairs/*.toml)
