@@ -14,6 +14,7 @@
 #include "host/src/experiment.hpp"
 #include "host/src/kernel_choice.hpp"
 #include "host/src/model.hpp"
+#include "kernels/rollout/policies.hpp"
 
 namespace cumarl {
 namespace {
@@ -224,12 +225,15 @@ StepCosts count(const Workload& w, const BenchRequest& b, const Runner& runner,
   return costs;
 }
 
-/// Runs of which a worker interleaves the steps: CpuRolloutPolicy::kLanes, and in 2x2 games the lanes
-/// of AVX-512 registers.
+/// Runs of which a worker interleaves the steps: as the policies say, and in 2x2 games the lanes of
+/// AVX-512 registers.
 double together(const Runner& runner, const ExperimentCell& cell) {
   const bool small = runner.step_bytes() > 0 && runner.agents() == 2 &&
                      cell.problem->actions(0) == 2 && cell.problem->actions(1) == 2;
-  return small && cpu_variant() == CpuVariant::x86_64_v4 ? 16 : 4;
+  if (small && cpu_variant() == CpuVariant::x86_64_v4) return 16;
+  const uint64_t lanes =
+      cell.pair->joint() ? kPolicies.cpu_joint.lanes : kPolicies.cpu_rollout.lanes;
+  return static_cast<double>(lanes);
 }
 
 /// "KEY=VALUE" as parts. Throws ConfigError.
