@@ -162,7 +162,8 @@ struct BatchedStages {
       for (int i = 0; i < p.agents; ++i) reward += static_cast<Real>(run.rewards(lane)[i]);
       for (int i = 0; i < s.paid; ++i) {
         run.kept_reward<Real>(ring, lane, i) =
-            p.reward == L::kOwn ? static_cast<Real>(run.rewards(lane)[i]) : reward * p.reward_scale;
+            p.reward_scale *
+            (p.reward == L::kOwn ? static_cast<Real>(run.rewards(lane)[i]) : reward);
       }
       run.kept_episode(ring, lane) = episode;
     }
@@ -372,9 +373,9 @@ struct BatchedStages {
     const int n = count_of(p, block);
     Real* const w = L::weights(p, own(run)) + first;
     Real* const target = L::targets(p, own(run)) + first;
-    p.descent.move(team, p.alpha, squared_norm(run), w, L::gradient(p, own(run)) + first,
-                   reinterpret_cast<Real*>(own(run) + p.moments) + first, p.size,
-                   {head.beta1, head.beta2}, n);
+    p.descent.move(
+        team, L::step_size(p, head.updates), squared_norm(run), w, L::gradient(p, own(run)) + first,
+        reinterpret_cast<Real*>(own(run) + p.moments) + first, p.size, {head.beta1, head.beta2}, n);
     if (p.target_rate > Real(0)) {
       for_columns(team, n, [&](int k) { target[k] += p.target_rate * (w[k] - target[k]); });
     } else if ((head.updates + 1) % static_cast<uint64_t>(p.target_every) == 0) {

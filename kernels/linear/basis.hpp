@@ -15,9 +15,9 @@
 namespace cumarl::inline CUMARL_VARIANT {
 
 /// Features z of an agent, scaled to [0, 1] by the ranges that the environment states, become
-///   dense      z itself
+///   dense      z itself, times `range`
 ///   one_hot    a one at the table index of the observation
-///   quadratic  z and all products z_i z_j, i <= j
+///   quadratic  z and all products z_i z_j, i <= j, of z times `range`
 ///   fourier    cos(pi c.z) for all c in {0..order}^d, or, not `coupled`, for the multiples of
 ///              single features only. Source: Konidaris, Osentoski, Thomas, AAAI 2011
 ///   tiles      `tilings` grids of `tiles` intervals a feature, each shifted by a further
@@ -35,6 +35,7 @@ struct Basis {
     int tilings = 8;
     int tiles = 8;
     bool coupled = true;
+    double range = 1.0;
 
     void fields(FieldVisitor& v) {
       v.choice("features.kind", kind, {"dense", "one_hot", "quadratic", "fourier", "tiles"},
@@ -44,6 +45,8 @@ struct Basis {
       v("features.tiles", tiles, Bounds{2, 64}, "", "tiles: intervals of a feature");
       v("features.coupled", coupled,
         "fourier, tiles: over all features together; false: feature by feature");
+      v("features.range", range, Bounds{1e-6, 1e6}, "",
+        "dense, quadratic: features are scaled to run from 0 to this");
     }
   };
 
@@ -54,8 +57,9 @@ struct Basis {
   int32_t tilings;
   int32_t tiles;
   bool coupled;
+  float range;         ///< of a feature when it is scaled
   const float* low;    ///< [inputs]
-  const float* scale;  ///< [inputs] 1 / (high - low); 0 where they are equal
+  const float* scale;  ///< [inputs] range / (high - low); 0 where they are equal
 
   /// `indices`: the number of table indices, 0 where there is none. Throws ParameterError.
   static Basis make(const Config& c, const std::vector<Bounds>& ranges, uint32_t indices,
@@ -67,10 +71,13 @@ struct Basis {
     b.tilings = c.tilings;
     b.tiles = c.tiles;
     b.coupled = c.coupled;
+    const bool stretched = b.kind == kDense || b.kind == kQuadratic;
+    const double upper = stretched ? c.range : 1.0;
+    b.range = static_cast<float>(upper);
     std::vector<float> low, scale;
     for (const Bounds& range : ranges) {
       low.push_back(static_cast<float>(range.min));
-      scale.push_back(range.max > range.min ? static_cast<float>(1.0 / (range.max - range.min))
+      scale.push_back(range.max > range.min ? static_cast<float>(upper / (range.max - range.min))
                                             : 0.0F);
     }
     b.low = arena.store(low);
@@ -105,7 +112,7 @@ struct Basis {
 
   /// Feature k at `raw`, moved by a share of its range and kept within it.
   CUMARL_HD float moved(int k, float raw, float share) const {
-    const float width = scale[k] > 0 ? 1.0F / scale[k] : 0.0F;
+    const float width = scale[k] > 0 ? range / scale[k] : 0.0F;
     const float to = raw + share * width;
     const float high = low[k] + width;
     return to < low[k] ? low[k] : (to > high ? high : to);

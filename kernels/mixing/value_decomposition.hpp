@@ -19,9 +19,9 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// Utilities Q_i(x_i, u_i) and a mixer Q(s, u) of them descend the mean over the joint steps of a
 /// sample of episodes of
 ///   (r + gamma Q'(s', u') - Q(s, u))^2   (+ the mixer's constraints)
-/// with r the sum (or mean) of the agents' rewards, Q' of target networks, and u' the greedy
-/// actions by the utilities (`double_q`) or by their targets; a step that ended its episode has no
-/// u', one that a time limit cut has. Every `every`-th time that an episode, or a piece of
+/// with r the sum (or mean) of the agents' rewards over `reward_scale`, Q' of target networks, and
+/// u' the greedy actions by the utilities (`double_q`) or by their targets; a step that ended its
+/// episode has no u', one that a time limit cut has. Every `every`-th time that an episode, or a piece of
 /// `replay.steps` steps of one, has been kept, `batch` of those kept are drawn (with replacement)
 /// and learned from: each as likely, or by priorities (priorities.hpp), of which a new episode has
 /// the largest so far; the error of an episode is .9 of its largest |Q - target| and .1 of their
@@ -56,6 +56,8 @@ struct ValueDecomposition {
 
   struct Config : JointConfig {
     double alpha = 5e-4;
+    double alpha_end = 0.0;
+    int alpha_updates = 0;
     double gamma = 0.99;
     Exploration::Config exploration;
     typename Agents::Config utility;
@@ -74,6 +76,7 @@ struct ValueDecomposition {
     double target_rate = 0.0;
     bool double_q = true;
     Choice reward{kIndependent ? kOwn : kSum};
+    double reward_scale = 1.0;
     BatchedSettings batched;
 
     Config() {
@@ -85,6 +88,9 @@ struct ValueDecomposition {
   };
   static void fields(FieldVisitor& v, Config& c) {
     v("alpha", c.alpha, Bounds{0, 1e3}, "", "step size");
+    v("rate.end", c.alpha_end, Bounds{0, 1e3}, "", "step size after rate.decay_updates");
+    v("rate.decay_updates", c.alpha_updates, Bounds{0, 1e9}, "updates",
+      "until the step size has fallen, linearly, to rate.end; 0: it stays as it is");
     v("gamma", c.gamma, Bounds{0, 1}, "", "discount factor");
     c.exploration.fields(v);
     c.utility.fields(v);
@@ -116,6 +122,7 @@ struct ValueDecomposition {
       v.choice("reward", c.reward, {"sum", "mean"},
                "of the agents' rewards, which all of them learn");
     }
+    v("reward_scale", c.reward_scale, Bounds{1e-12, 1e12}, "reward", "rewards are divided by it");
     c.batched.fields(v);
     c.JointConfig::fields(v);
   }
@@ -126,7 +133,9 @@ struct ValueDecomposition {
     typename Memory::Shape replay;
     Optimizer<Real> descent;
     Exploration exploration;
-    Real alpha, gamma, target_rate, reward_scale;
+    Real alpha, alpha_slope;  ///< step size in the end, and what it is above that an update earlier
+    Real gamma, target_rate, reward_scale;
+    uint64_t alpha_updates;  ///< until it stays
     Reward reward;
     Priorities::Shape priorities;
     double beta, beta_slope;
@@ -170,10 +179,16 @@ struct ValueDecomposition {
       throw ParameterError("batch", "must be from 1 to replay.slots = " + std::to_string(c.slots) +
                                         ": no more episodes are kept");
     }
-    p.alpha = static_cast<Real>(c.alpha);
+    if (c.alpha_end > c.alpha) throw ParameterError("rate.end", "must not be above alpha");
+    p.alpha = static_cast<Real>(c.alpha_updates > 0 ? c.alpha_end : c.alpha);
+    p.alpha_updates = static_cast<uint64_t>(c.alpha_updates);
+    if (c.alpha_updates > 0) {
+      p.alpha_slope = static_cast<Real>((c.alpha - c.alpha_end) / c.alpha_updates);
+    }
     p.gamma = static_cast<Real>(c.gamma);
     p.target_rate = static_cast<Real>(c.target_rate);
-    p.reward_scale = static_cast<Real>(p.reward == kMean ? 1.0 / spec.agents : 1.0);
+    p.reward_scale = static_cast<Real>(
+        1.0 / (p.reward == kMean ? spec.agents * c.reward_scale : c.reward_scale));
     p.agents = spec.agents;
     p.pitch = spec.pitch;
     p.state_pitch = spec.global_pitch;
@@ -350,7 +365,7 @@ struct ValueDecomposition {
       }
       for (int i = 0; i < p.replay.rewards; ++i) {
         kept.reward(place, i) =
-            p.reward == kOwn ? static_cast<Real>(step.rewards[i]) : reward * p.reward_scale;
+            p.reward_scale * (p.reward == kOwn ? static_cast<Real>(step.rewards[i]) : reward);
       }
       kept.episode(place) = step.episode;
       if (full) kept.length(slot) = k + 1;
@@ -395,6 +410,12 @@ struct ValueDecomposition {
     team.sync();
   }
 
+  /// That of the update after so many.
+  CUMARL_HD static Real step_size(const Params& p, uint64_t updates) {
+    const uint64_t left = updates < p.alpha_updates ? p.alpha_updates - updates : 0;
+    return p.alpha + p.alpha_slope * static_cast<Real>(left);
+  }
+
   /// A gradient step on the slots `picked`. False where the run diverges.
   template <class Team>
   CUMARL_HD static bool update(const Team& team, const Params& p, std::byte* memory) {
@@ -406,7 +427,7 @@ struct ValueDecomposition {
     Real* const target = targets(p, memory);
     const auto n = static_cast<int>(p.size);
     const Real square =
-        p.descent.step(team, p.alpha, w, gradient(p, memory),
+        p.descent.step(team, step_size(p, updates - 1), w, gradient(p, memory),
                        reinterpret_cast<Real*>(memory + p.moments), p.size, powers, n);
     if (p.target_rate > Real(0)) {
       for_columns(team, n, [&](int k) { target[k] += p.target_rate * (w[k] - target[k]); });
