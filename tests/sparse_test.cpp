@@ -143,7 +143,8 @@ void expect_same_operations() {
   unsigned seed = 1;
   for (const Coding& coding : kCodings) {
     for (const int rows : {1, 6, 8, 21}) {
-      for (int k = 0; k < (N == 1 ? 20 : 2); ++k) {
+      if (N > 1 && rows > 6) continue;  // threads wait for each other long
+      for (int k = 0; k < (N == 1 ? 20 : 1); ++k) {
         expect_same_operations<Real, N>(coding, rows, ++seed);
         if (testing::Test::HasFailure()) {
           FAIL() << N << " lanes, kind " << coding.kind << ", " << coding.inputs << " inputs, "
