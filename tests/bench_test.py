@@ -68,8 +68,11 @@ def rows_of_benches():
     costs = {name: (row["bytes_per_step"], row["operations_per_step"]) for name, row in rows.items()}
     check("pricing: costs", costs["pricing"] == (2 * (15 + 2) * 4, 2 * (15 + 6 + 7 + 15 + 2)), costs)
     check("matrix: costs", costs["matrix"] == (2 * (2 + 2) * 4, 2 * (15 + 6 + 7 + 2 + 2)), costs)
-    # 8 rows of 64 weights an agent, one that moves, one product of two states' features; 2 operations each.
-    check("linear: costs", costs["linear"] == (2 * 10 * 64 * 4, 2 * (10 * 64 * 2 + 15 + 6 + 8)), costs)
+    # One-hot: as many bytes as in a table of 8 actions; 3 for the overlap of two states' features.
+    check("linear: costs", costs["linear"] == (2 * (8 + 2) * 4, 2 * (15 + 6 + 7 + 8 + 3 + 2)), costs)
+    # 6 rows of 64 weights an agent, one that moves, one product of two states' features; 2 operations each.
+    check("linear_dense: costs", costs["linear_dense"]
+          == (2 * (6 + 2) * 64 * 4, 2 * ((6 + 2) * 64 * 2 + 15 + 6 + 6)), costs)
     # A drawn action takes 17; an agent's rules 3 and 5 a food, 1 a pair of agents, 1 for the step; then each
     # of 2 * 15 features is written. The state has 32 bytes.
     check("lbf: operations", costs["lbf"][1] == 2 * (17 + 3 + 5 * 3) + 1 + 1, costs)

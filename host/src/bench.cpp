@@ -29,8 +29,9 @@ struct Workload {
   uint64_t lanes;      ///< runs a CPU thread
   /// Operations of the environment's rules in a joint step, with these settings.
   double rules = kNotCounted;
-  int columns =
-      0;  ///< of linear Q-learning's features, padded, with these settings; 0: not counted
+  /// Of linear Q-learning's features, padded, with these settings; 0: not counted. 1: they are one-hot,
+  /// and only the column of the one is gone through.
+  int columns = 0;
   double iteration_multiply_adds = kNotCounted;  ///< of a training iteration, with these settings
   uint64_t check_runs = 8;
   int64_t check_steps = 20'000;
@@ -85,7 +86,7 @@ std::vector<Workload> headline() {
        200'000,
        16,
        kNotCounted,
-       64},
+       1},
       {{"linear_dense",
         "linear Q-learning on 55 quadratic features: level-based foraging 8x8-2p-1f", true},
        "[env]\nname = \"lbf\"\n"
@@ -191,7 +192,8 @@ bool sets(const BenchRequest& b, const std::string& table) {
 /// What is counted: the bytes of tabular learners (an agent reads the row it comes to, and reads and
 /// writes one entry of the row it leaves), and the operations of Q-learning among them; linear
 /// Q-learning (rows of weights likewise: a product for each that is read, one for the row that moves,
-/// one for the overlap of two states' features); epsilon-greedy both. Random play (the run's state is
+/// one for the overlap of two states' features; on one-hot features a weight for each, the table's
+/// update, and the overlap); epsilon-greedy both. Random play (the run's state is
 /// read and written). Training iterations, each of which reads half of the kept episodes, nearly all
 /// of a run's memory. Of rules those of repeated games, and what the workload says.
 StepCosts count(const Workload& w, const BenchRequest& b, const Runner& runner,
@@ -214,9 +216,14 @@ StepCosts count(const Workload& w, const BenchRequest& b, const Runner& runner,
     costs.bytes = 2 * static_cast<double>(cell.problem->layout().state_bytes);
     costs.operations = rules + agents * kRandomOperations;
   } else if (w.columns > 0 && !sets(b, "env") && !sets(b, "learner")) {
-    costs.multiply_adds = (actions + 2 * agents) * w.columns;
-    costs.bytes = sizeof(float) * costs.multiply_adds;
-    costs.operations = agents * kEpsilonGreedyOperations + actions;  // the rules are nothing beside
+    const double weights = (actions + 2 * agents) * w.columns;
+    costs.bytes = sizeof(float) * weights;
+    costs.operations = agents * kEpsilonGreedyOperations + actions;
+    if (w.columns == 1) {
+      costs.operations += rules + agents * (kUpdateOperations + kOverlapOperations);
+    } else {
+      costs.multiply_adds = weights;  // the rules are nothing beside
+    }
   } else if (iterations_a_step > 0) {
     costs.bytes = 0.5 * static_cast<double>(runner.plan().run_bytes) * iterations_a_step;
     costs.operations = 0;

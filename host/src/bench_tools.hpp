@@ -40,6 +40,9 @@ inline constexpr double kJointActionOperations = 2;
 /// An update of a table: the entry's address (two), two multiplications, three additions; the best of
 /// a row's entries comes to that.
 inline constexpr double kUpdateOperations = 2 + 2 + 3;
+/// Whether the one-hot features of two states are the same, and the move of a value by that: a
+/// comparison, a multiplication, an addition.
+inline constexpr double kOverlapOperations = 3;
 /// Of all agents in level-based foraging: each agent's new cell (an addition, two comparisons with the
 /// walls, one with every food) and its distance from every food (four), the comparisons between
 /// agents, and the count of steps.

@@ -17,16 +17,19 @@ CUMARL_HD const typename L::Params& params(const JointParams& p) {
   return *reinterpret_cast<const typename L::Params*>(p.learner);
 }
 
-template <class Real>
-CUMARL_HD Real* place(const JointParams& p, std::byte* memory, int which) {
-  const int each = p.agents * p.pitch + p.global_pitch;
-  return reinterpret_cast<Real*>(memory + p.x_at) + static_cast<size_t>(which * each);
+CUMARL_HD inline std::byte* place(const JointParams& p, std::byte* memory, int which) {
+  return memory + p.x_at + (which != 0 ? p.place_bytes : 0);
 }
 
 template <class Real>
 CUMARL_HD Seen<Real> seen(const JointParams& p, std::byte* memory, int which) {
-  const Real* x = place<Real>(p, memory, which);
-  return {x, p.pitch, x + p.agents * p.pitch};
+  const std::byte* const at = place(p, memory, which);
+  const auto* const global = reinterpret_cast<const Real*>(at + p.agents_bytes);
+  if (p.sparse) {
+    const auto* const ones = reinterpret_cast<const int32_t*>(at);
+    return {nullptr, p.pitch, global, ones, p.ones_pitch, p.ones};
+  }
+  return {reinterpret_cast<const Real*>(at), p.pitch, global};
 }
 
 }  // namespace any_joint
@@ -51,17 +54,26 @@ CUMARL_HD void init(const Team& team, const JointParams& p, std::byte* memory, R
   team.sync();
 }
 
-/// Makes the basis functions in place `which`.
+/// Makes the basis functions, or what is enough of them, in place `which`.
 template <class Real, class Team>
 CUMARL_HD CUMARL_INLINE void expand(const Team& team, const JointParams& p, std::byte* memory,
                                     const uint32_t* index, int which) {
   const auto* raw = reinterpret_cast<const float*>(memory + p.raw_at);
-  Real* const x = place<Real>(p, memory, which);
-  for (int i = 0; i < p.agents; ++i) {
-    p.basis[i].template expand<Real>(team, raw + i * p.raw_pitch, index[i], x + i * p.pitch);
+  std::byte* const at = place(p, memory, which);
+  if (p.sparse) {
+    auto* const ones = reinterpret_cast<int32_t*>(at);
+    for (int i = 0; i < p.agents; ++i) {
+      p.basis[i].list_ones(team, raw + i * p.raw_pitch, index[i], ones + i * p.ones_pitch);
+    }
+  } else {
+    auto* const x = reinterpret_cast<Real*>(at);
+    for (int i = 0; i < p.agents; ++i) {
+      p.basis[i].template expand<Real>(team, raw + i * p.raw_pitch, index[i], x + i * p.pitch);
+    }
   }
   if (!p.skips_global) {
-    p.global.template expand<Real>(team, raw + p.agents * p.raw_pitch, 0, x + p.agents * p.pitch);
+    p.global.template expand<Real>(team, raw + p.agents * p.raw_pitch, 0,
+                                   reinterpret_cast<Real*>(at + p.agents_bytes));
   }
   team.sync();
 }

@@ -118,6 +118,25 @@ struct Basis {
     return to < low[k] ? low[k] : (to > high ? high : to);
   }
 
+  /// How many entries of x are one, where all others are 0; 0 where there are other ones.
+  CUMARL_HD int ones() const {
+    if (kind == kOneHot) return 1;
+    return kind == kTiles ? tilings * (coupled ? 1 : inputs) : 0;
+  }
+  /// Whether x is better had by the columns of its ones: a product takes a step for each of them
+  /// instead of one for every 16 columns.
+  CUMARL_HD bool sparse() const { return ones() > 0 && ones() <= padded(size) / kColumns; }
+
+  /// The columns of x's ones, increasing, [ones()]; to be read by all lanes behind the next sync.
+  template <class Team>
+  CUMARL_HD void list_ones(const Team& team, const float* raw, uint32_t index, int32_t* out) const {
+    if (kind == kOneHot) {
+      if (team.rank() == 0) out[0] = static_cast<int32_t>(index);
+    } else {
+      each_tile(team, raw, [&](int number, int k) { out[number] = k; });
+    }
+  }
+
   /// x [padded(size)] of the features `raw` [inputs] (or of table index `index`), by all lanes; a
   /// lane writes its own columns.
   template <class Real, class Team>
@@ -187,25 +206,30 @@ struct Basis {
   CUMARL_HD void tile(const Team& team, const float* raw, Real* x, int n) const {
     fill(team, x, Real(0), n);
     team.sync();
-    if (team.rank() == 0) {
-      const int grid = size / tilings;
-      for (int g = 0; g < tilings; ++g) {
-        const double shift = static_cast<double>(g) / tilings;
-        int at = 0, width = 1;
-        for (int i = 0; i < inputs; ++i) {
-          auto cell = static_cast<int>(scaled<double>(raw, i) * tiles + shift);
-          cell = cell < 0 ? 0 : (cell > tiles ? tiles : cell);
-          if (coupled) {
-            at += cell * width;
-            width *= tiles + 1;
-          } else {
-            x[g * grid + i * (tiles + 1) + cell] = 1;
-          }
-        }
-        if (coupled) x[g * grid + at] = 1;
-      }
-    }
+    each_tile(team, raw, [&](int, int k) { x[k] = 1; });
     team.sync();
+  }
+
+  /// Calls f(number, k) for every tile that z lies in, shared among the lanes: its column is k, and
+  /// of tiles with higher numbers it is higher.
+  template <class Team, class F>
+  CUMARL_HD void each_tile(const Team& team, const float* raw, F f) const {
+    const int grid = size / tilings;
+    for (int g = team.rank(); g < tilings; g += Team::size()) {
+      const double shift = static_cast<double>(g) / tilings;
+      int at = 0, width = 1;
+      for (int i = 0; i < inputs; ++i) {
+        auto cell = static_cast<int>(scaled<double>(raw, i) * tiles + shift);
+        cell = cell < 0 ? 0 : (cell > tiles ? tiles : cell);
+        if (coupled) {
+          at += cell * width;
+          width *= tiles + 1;
+        } else {
+          f(g * inputs + i, g * grid + i * (tiles + 1) + cell);
+        }
+      }
+      if (coupled) f(g, g * grid + at);
+    }
   }
 };
 

@@ -10,6 +10,8 @@
 ///   kLearns                              false where it never learns; optional
 ///   kSeesGlobal                          false where it never reads Seen::global, which is then
 ///                                        not made; optional
+///   kSeesAny                             true where it asks Seen::any for x, and never Seen::agent:
+///                                        it can be shown the columns of ones alone; optional
 ///   Config                               derives from JointConfig; fields(v, c) calls c.fields(v)
 ///   Params, make(c, spec, arena)         checked and ready for the device, up to
 ///                                        JointParams::kLearnerBytes; throws ParameterError
@@ -102,10 +104,19 @@ namespace cumarl::inline CUMARL_VARIANT {
 /// What a joint learner sees: x of every agent, and of the global state.
 template <class Real>
 struct Seen {
-  const Real* x;  ///< [agents][pitch]
+  const Real* x;  ///< [agents][pitch]; not there where the ones are
   int pitch;
-  const Real* global;  ///< [global_pitch]
+  const Real* global;             ///< [global_pitch]
+  const int32_t* ones = nullptr;  ///< [agents][ones_pitch]: columns of x that are one; null: see x
+  int ones_pitch = 0;
+  const int32_t* counts = nullptr;  ///< [agents]: how many these are
+
+  /// Pre: all entries are there, which they always are for learners without kSeesAny.
   CUMARL_HD const Real* agent(int i) const { return x + i * pitch; }
+  CUMARL_HD AnyVector<Real> any(int i) const {
+    if (ones == nullptr) return {agent(i), nullptr, 0};
+    return {nullptr, ones + i * ones_pitch, counts[i]};
+  }
 };
 
 /// A joint step that was taken.
@@ -141,16 +152,21 @@ struct JointParams {
   int32_t raw_pitch, raw_global;  ///< floats of an agent's features, of the global ones
   bool float64, real, greedy;
   bool skips_global;  ///< the global features are not made: the learner does not read them
+  bool sparse;        ///< agents' x are given by the columns of their ones
   double gamma;
 
   /// Whether the features of agent i at the place for raw ones are read by anyone.
   CUMARL_HD bool reads_raw(int i) const { return !skips_global || basis[i].kind != Basis::kOneHot; }
   uint64_t raw_at, x_at, learner_at, bytes;  ///< where things are in a run's memory
+  /// Bytes of each of the two places for what is seen, and of the agents' part, which comes first.
+  uint64_t place_bytes, agents_bytes;
   uint64_t moved_at;   ///< attacked features, float [agents][raw_pitch], where they are attacked
   uint64_t ledger_at;  ///< Constraint::Ledger, where costs are limited
   Constraint constraint;
   Perturbation perturb;
   int32_t actions[kMaxJointAgents];
+  int32_t ones[kMaxJointAgents];  ///< where x is sparse
+  int32_t ones_pitch;             ///< the most of them
   Basis basis[kMaxJointAgents];
   Basis global;
   alignas(16) std::byte learner[kLearnerBytes];
@@ -200,6 +216,16 @@ constexpr bool sees_global() {
     return L::kSeesGlobal;
   } else {
     return true;
+  }
+}
+
+/// Whether a learner can be shown the columns of ones alone.
+template <class L>
+constexpr bool sees_any() {
+  if constexpr (requires { L::kSeesAny; }) {
+    return L::kSeesAny;
+  } else {
+    return false;
   }
 }
 

@@ -30,6 +30,8 @@ struct LinearMeanFieldQ {
                                        "Yang et al., ICML 2018, section 3"};
   static constexpr Acts kActs = Acts::numbered;
   static constexpr bool kGreedy = false;
+  static constexpr bool kSeesGlobal = false;
+  static constexpr bool kSeesAny = true;
 
   struct Config : Values::Config {
     Config() { this->exploration.kind.value = Exploration::kBoltzmann; }
@@ -76,7 +78,7 @@ struct LinearMeanFieldQ {
                             const Seen<Real>& seen, const uint32_t* words, uint64_t t,
                             JointAction& out) {
     for (int i = 0; i < p.agents; ++i) {
-      const Real* const q = values(team, p, memory, seen.agent(i), i);
+      const Real* const q = values(team, p, memory, seen.any(i), i);
       out.action[i] = Values::choose(p, i, q, words[i], p.exploration.at(t));
     }
     team.sync();
@@ -93,14 +95,14 @@ struct LinearMeanFieldQ {
       const Real* const m = mean_of(p, memory, i);
       Real target = static_cast<Real>(step.rewards[i]);
       if (step.episode != Episode::ended) {
-        const Real* const q = values(team, p, memory, to.agent(i), i);
+        const Real* const q = values(team, p, memory, to.any(i), i);
         double pi[kMaxJointActions] = {};
         strategy(p, q, step.t + 1, pi);
         double value = 0;
         for (int b = 0; b < n; ++b) value += pi[b] * static_cast<double>(q[b]);
         target += p.gamma * static_cast<Real>(value);
       }
-      const Real* const x = from.agent(i);
+      const AnyVector<Real> x = from.any(i);
       const Real error = target - value_of(team, p, memory, x, i, a);
       if (Values::diverges(error) && diverged < 0) diverged = i;
       for (int b = 0; b < n; ++b) {
@@ -119,7 +121,7 @@ struct LinearMeanFieldQ {
   template <class Team>
   CUMARL_HD static void policy(const Team& team, const Params& p, std::byte* memory,
                                const Seen<Real>& seen, int agent, double* out) {
-    const Real* const q = values(team, p, memory, seen.agent(agent), agent);
+    const Real* const q = values(team, p, memory, seen.any(agent), agent);
     strategy(p, q, *last_step(p, memory), out);
     team.sync();
   }
@@ -128,7 +130,7 @@ struct LinearMeanFieldQ {
   template <class Team>
   CUMARL_HD static void preferences(const Team& team, const Params& p, std::byte* memory,
                                     const Seen<Real>& seen, int agent, double* out) {
-    const Real* const q = values(team, p, memory, seen.agent(agent), agent);
+    const Real* const q = values(team, p, memory, seen.any(agent), agent);
     for (int a = 0; a < p.most; ++a) out[a] = static_cast<double>(q[a]);
     team.sync();
   }
@@ -156,7 +158,7 @@ struct LinearMeanFieldQ {
   /// Q_i(x, a, m), for the mean action at hand.
   template <class Team>
   CUMARL_HD static Real value_of(const Team& team, const Params& p, std::byte* memory,
-                                 const Real* x, int agent, int a) {
+                                 const AnyVector<Real>& x, int agent, int a) {
     const Real* const m = mean_of(p, memory, agent);
     Real sum = 0;
     for (int b = 0; b < p.most; ++b) {
@@ -167,7 +169,7 @@ struct LinearMeanFieldQ {
   /// The same of all actions, to be read by all lanes.
   template <class Team>
   CUMARL_HD static const Real* values(const Team& team, const Params& p, std::byte* memory,
-                                      const Real* x, int agent) {
+                                      const AnyVector<Real>& x, int agent) {
     Real* const q = mean_of(p, memory, agent) + rows(p);
     for (int a = 0; a < p.most; ++a) {
       const Real value = value_of(team, p, memory, x, agent, a);

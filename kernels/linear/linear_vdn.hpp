@@ -26,6 +26,8 @@ struct LinearVdn {
                                        "Sunehag et al., AAMAS 2018"};
   static constexpr Acts kActs = Acts::numbered;
   static constexpr bool kGreedy = true;
+  static constexpr bool kSeesGlobal = false;
+  static constexpr bool kSeesAny = true;
 
   enum TeamReward : int32_t { kSum, kMean };
   struct Config : Values::Config {
@@ -79,7 +81,7 @@ struct LinearVdn {
     Real paid = 0, now = 0, next = 0;
     for (int i = 0; i < p.agents; ++i) {
       paid += static_cast<Real>(step.rewards[i]);
-      now += dot(team, own_row(p, memory, i, step.actions->action[i]), from.agent(i), p.pitch);
+      now += dot(team, own_row(p, memory, i, step.actions->action[i]), from.any(i), p.pitch);
       if (step.episode != Episode::ended) {
         const Real* const q = values(team, p, memory, to, i);
         next += q[top_of(q, p.actions[i])];
@@ -88,8 +90,8 @@ struct LinearVdn {
     if (p.mean) paid = paid / static_cast<Real>(p.agents);
     const Real error = paid + p.gamma * next - now;
     for (int i = 0; i < p.agents; ++i) {
-      add_scaled(team, own_row(p, memory, i, step.actions->action[i]), p.alpha * error,
-                 from.agent(i), p.pitch);
+      add_scaled(team, own_row(p, memory, i, step.actions->action[i]), p.alpha * error, from.any(i),
+                 p.pitch);
     }
     team.sync();
     return Values::diverges(error) ? 0 : -1;
@@ -122,7 +124,7 @@ struct LinearVdn {
                                 const Seen<Real>& seen, int agent) {
     Real* const q = reinterpret_cast<Real*>(memory) + Values::entries(p) +
                     static_cast<size_t>(agent * p.row_pitch);
-    multiply(team, own_row(p, memory, agent, 0), p.actions[agent], seen.agent(agent), p.pitch, q);
+    multiply(team, own_row(p, memory, agent, 0), p.actions[agent], seen.any(agent), p.pitch, q);
     return q;
   }
 };

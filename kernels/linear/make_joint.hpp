@@ -36,6 +36,7 @@ inline JointParams make_joint(const JointChoice& choice, const JointEnv& env, Ar
     p.real = spec.real;
     p.greedy = L::kGreedy || spec.real;
     p.skips_global = !sees_global<L>();
+    p.sparse = sees_any<L>();
     int most_features = 0;
     for (int i = 0; i < env.agents; ++i) {
       const auto at = static_cast<size_t>(i);
@@ -51,6 +52,9 @@ inline JointParams make_joint(const JointChoice& choice, const JointEnv& env, Ar
       }
       p.basis[i] = Basis::make(config.features, env.features[at], env.observations[at], arena);
       spec.size[i] = p.basis[i].size;
+      p.sparse = p.sparse && p.basis[i].sparse();
+      p.ones[i] = p.basis[i].ones();
+      p.ones_pitch = std::max(p.ones_pitch, p.ones[i]);
       p.pitch = std::max(p.pitch, padded(p.basis[i].size));
       p.raw_pitch = std::max(p.raw_pitch, padded(p.basis[i].inputs));
       most_features = std::max(most_features, p.basis[i].inputs);
@@ -74,8 +78,10 @@ inline JointParams make_joint(const JointChoice& choice, const JointEnv& env, Ar
     p.raw_at = up(sizeof(JointHead));
     p.x_at =
         p.raw_at + up(static_cast<size_t>(p.agents * p.raw_pitch + p.raw_global) * sizeof(float));
-    p.moved_at =
-        p.x_at + up(2 * static_cast<size_t>(p.agents * p.pitch + p.global_pitch) * sizeof(Real));
+    p.agents_bytes = up(p.sparse ? static_cast<size_t>(p.agents * p.ones_pitch) * sizeof(int32_t)
+                                 : static_cast<size_t>(p.agents * p.pitch) * sizeof(Real));
+    p.place_bytes = p.agents_bytes + static_cast<size_t>(p.global_pitch) * sizeof(Real);
+    p.moved_at = p.x_at + 2 * p.place_bytes;
     p.perturb = Perturbation::make(config.perturb, config.features.kind.value == Basis::kOneHot,
                                    most_features, !spec.real && has_preferences<L>());
     for (int i = 0; i < env.agents; ++i) {

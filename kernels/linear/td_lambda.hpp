@@ -28,6 +28,7 @@ struct TdLambda {
   static constexpr Acts kActs = Acts::numbered;
   static constexpr bool kGreedy = true;
   static constexpr bool kSeesGlobal = false;
+  static constexpr bool kSeesAny = true;
 
   struct Config : Values::Config {
     double lambda = 0.0;
@@ -84,7 +85,7 @@ struct TdLambda {
       Coming& next = coming(p, memory)[i];
       Real* const q = value_row(p, memory, i);
       if (next.known == 0) {
-        multiply(team, weights(memory) + agent_at(p, i), p.actions[i], seen.agent(i), p.pitch, q);
+        multiply(team, weights(memory) + agent_at(p, i), p.actions[i], seen.any(i), p.pitch, q);
       }
       const int drawn = next.action;
       out.action[i] = drawn >= 0 ? drawn : Values::choose(p, i, q, words[i], parameter);
@@ -109,7 +110,7 @@ struct TdLambda {
     team.sync();
     if (!ended) {
       for (int i = 0; i < p.agents; ++i) {
-        multiply(team, weights(memory) + agent_at(p, i), p.actions[i], to.agent(i), p.pitch,
+        multiply(team, weights(memory) + agent_at(p, i), p.actions[i], to.any(i), p.pitch,
                  value_row(p, memory, i));
       }
     }
@@ -128,8 +129,9 @@ struct TdLambda {
       if (Values::diverges(error) && diverged < 0) diverged = i;
       move[i] = p.alpha * error;
     }
+    team.sync();  // all have read the rows of values, which lane 0 mends now
     for (int i = 0; i < p.agents; ++i) {
-      const Real* const x = from.agent(i);
+      const AnyVector<Real> x = from.any(i);
       const int a = step.actions->action[i];
       Real* const q = value_row(p, memory, i);
       if (p.decay > 0) {
@@ -140,7 +142,7 @@ struct TdLambda {
         add_scaled(team, Values::row(p, weights(memory), i, a), move[i], x, p.pitch);
         // the next state's value moves with the weights just moved
         if (known) {
-          const Real overlap = dot(team, x, to.agent(i), p.pitch);
+          const Real overlap = dot(team, x, to.any(i), p.pitch);
           if (team.rank() == 0) add_at(q, a, move[i] * overlap);
         }
       }
@@ -159,7 +161,7 @@ struct TdLambda {
     Real most = 0;
     for (int a = 0; a < p.actions[agent]; ++a) {
       const Real value =
-          dot(team, Values::row(p, weights(memory), agent, a), seen.agent(agent), p.pitch);
+          dot(team, Values::row(p, weights(memory), agent, a), seen.any(agent), p.pitch);
       if (a == 0 || value > most) {
         most = value;
         best = a;
@@ -174,7 +176,7 @@ struct TdLambda {
                                     const Seen<Real>& seen, int agent, double* out) {
     for (int a = 0; a < p.actions[agent]; ++a) {
       out[a] = static_cast<double>(
-          dot(team, Values::row(p, weights(memory), agent, a), seen.agent(agent), p.pitch));
+          dot(team, Values::row(p, weights(memory), agent, a), seen.any(agent), p.pitch));
     }
   }
 
@@ -234,20 +236,22 @@ struct TdLambda {
                              parameter * mean / n);
   }
 
-  /// Moves agent i's weights along its traces, which are forgotten where `cut`.
+  /// Moves an agent's weights along its traces, which are forgotten where `cut`.
   template <class Team>
   CUMARL_HD static void trace(const Team& team, const Params& p, std::byte* memory, int agent,
-                              int action, const Real* x, Real move, bool cut) {
-    Real* const w = weights(memory) + agent_at(p, agent);
-    Real* const e = w + Values::entries(p);
+                              int action, const AnyVector<Real>& x, Real move, bool cut) {
     for (int b = 0; b < p.actions[agent]; ++b) {
-      const size_t at = static_cast<size_t>(b) * static_cast<size_t>(p.pitch);
+      Real* const w = Values::row(p, weights(memory), agent, b);
+      Real* const e = w + Values::entries(p);
+      if (b == action) {
+        for_columns(team, p.pitch, [&](int k) { e[k] = p.decay * e[k]; });
+        add_scaled(team, e, Real(1), x, p.pitch);
+      }
+      const Real decay = b == action ? Real(1) : p.decay;
       for_columns(team, p.pitch, [&](int k) {
-        const size_t j = at + static_cast<size_t>(k);
-        Real mine = p.decay * e[j];
-        if (b == action) mine += x[k];
-        w[j] += move * mine;
-        e[j] = cut ? Real(0) : mine;
+        const Real mine = decay * e[k];
+        w[k] += move * mine;
+        e[k] = cut ? Real(0) : mine;
       });
     }
   }

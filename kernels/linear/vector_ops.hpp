@@ -5,6 +5,9 @@
 /// registers of a CPU) as well as a tile of 16 CUDA threads.
 ///
 /// Vectors are padded with zeros to a multiple of 16 entries and 64-byte aligned.
+///
+/// Of a vector whose entries are 0 but for few ones the columns of these are enough (AnyVector): the
+/// other terms of a sum are 0, and adding 0 changes no partial sum, which is never -0.
 #pragma once
 
 #include <cstddef>
@@ -144,6 +147,18 @@ CUMARL_INLINE __m256 largest(__m256 v) {
 #endif
 }  // namespace vector_ops
 
+/// A vector by its entries or, where few of them are one and all others 0, by the columns of the ones.
+/// Two of the same basis have equally many of these, each for a part of the columns of its own: a
+/// column is one in both only where it is the j-th of both.
+template <class Real>
+struct AnyVector {
+  const Real* entries;  ///< [n]; not there where the ones are
+  const int32_t* ones;  ///< [count] columns, increasing; null: all entries are there
+  int32_t count;
+
+  CUMARL_HD bool sparse() const { return ones != nullptr; }
+};
+
 /// Calls f(k) for the columns k in [0, n) of the calling lane. Pre: n is padded.
 template <class Team, class F>
 CUMARL_HD CUMARL_INLINE void for_columns(const Team& team, int n, F f) {
@@ -171,6 +186,34 @@ CUMARL_HD CUMARL_INLINE void each_column(const Team& team, int n, F f) {
   for_columns(team, n, f);
 }
 
+/// Calls f(k, own) for those of the ones that are in the calling lane's columns, the own-th of which
+/// is k.
+template <class Team, class Real, class F>
+CUMARL_HD CUMARL_INLINE void for_ones(const Team& team, const AnyVector<Real>& x, F f) {
+  constexpr int kOwn = kColumns / Team::size();
+  for (int j = 0; j < x.count; ++j) {
+    const int k = x.ones[j];
+    const int own = (k & (kColumns - 1)) - team.rank() * kOwn;
+    if constexpr (Team::size() == 1) {
+      f(k, own);
+    } else if constexpr (kOwn == 1) {
+      if (own == 0) f(k, 0);
+    } else {
+      if (own >= 0 && own < kOwn) f(k, own);
+    }
+  }
+}
+
+/// The tree over 16 partial sums, of which every lane has its own columns', the same in every lane.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE Real sum_parts(const Team& team, Real* part) {
+  constexpr int kOwn = kColumns / Team::size();
+  for (int m = 1; m < kOwn; m *= 2) {
+    for (int j = 0; j < kOwn; j += 2 * m) part[j] += part[j + m];
+  }
+  return team.sum(part[0]);
+}
+
 /// Sum of f(k) over the columns k in [0, n), the same in every lane. Pre: n is padded.
 template <class Real, class Team, class F>
 CUMARL_HD CUMARL_INLINE Real sum_columns(const Team& team, int n, F f) {
@@ -180,10 +223,7 @@ CUMARL_HD CUMARL_INLINE Real sum_columns(const Team& team, int n, F f) {
   for (int k = team.rank() * kOwn; k < n; k += kColumns) {
     for (int j = 0; j < kOwn; ++j) part[j] += f(k + j);
   }
-  for (int m = 1; m < kOwn; m *= 2) {
-    for (int j = 0; j < kOwn; j += 2 * m) part[j] += part[j + m];
-  }
-  return team.sum(part[0]);
+  return sum_parts(team, part);
 }
 
 /// a . b, the same in every lane.
@@ -213,6 +253,28 @@ CUMARL_HD CUMARL_INLINE Real dot(const Team& team, const Real* a, const Real* b,
   return sum_columns<Real>(team, n, [&](int k) { return a[k] * b[k]; });
 }
 
+/// The same for any x. Pre: where it is sparse, the entries of a are finite, and none is -0.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE Real dot(const Team& team, const Real* a, const AnyVector<Real>& x, int n) {
+  if (!x.sparse()) return dot(team, a, x.entries, n);
+  if constexpr (Team::size() == 1) {
+    if (x.count == 1) return a[x.ones[0]];
+  }
+  Real part[kColumns / Team::size()] = {};
+  for_ones(team, x, [&](int k, int own) { part[own] += a[k]; });
+  return sum_parts(team, part);
+}
+
+/// x . y of two vectors of the same basis, both sparse or both not.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE Real dot(const Team& team, const AnyVector<Real>& x,
+                                 const AnyVector<Real>& y, int n) {
+  if (!x.sparse()) return dot(team, x.entries, y.entries, n);
+  int common = 0;
+  for (int j = 0; j < x.count; ++j) common += x.ones[j] == y.ones[j] ? 1 : 0;
+  return static_cast<Real>(common);
+}
+
 /// y += scale * x.
 template <class Real, class Team>
 CUMARL_HD CUMARL_INLINE void add_scaled(const Team& team, Real* y, Real scale, const Real* x,
@@ -237,6 +299,14 @@ CUMARL_HD CUMARL_INLINE void add_scaled(const Team& team, Real* y, Real scale, c
   }
 #endif
   for_columns(team, n, [&](int k) { y[k] += scale * x[k]; });
+}
+
+/// The same for any x. Pre: where it is sparse, no entry of y is -0.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE void add_scaled(const Team& team, Real* y, Real scale,
+                                        const AnyVector<Real>& x, int n) {
+  if (!x.sparse()) return add_scaled(team, y, scale, x.entries, n);
+  for_ones(team, x, [&](int k, int) { y[k] += scale; });
 }
 
 /// y = value everywhere.
@@ -304,6 +374,41 @@ CUMARL_HD CUMARL_INLINE void multiply(const Team& team, const Real* matrix, int 
   }
 #endif
   for (; r < rows; ++r) {
+    const Real value = dot(team, matrix + static_cast<size_t>(r) * static_cast<size_t>(n), x, n);
+    if (team.rank() == 0) out[r] = value;
+  }
+  team.sync();
+}
+
+/// Column k of `rows` rows of n columns, by whichever lane; to be read by all when it returns.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE void read_column(const Team& team, const Real* matrix, int rows, int k,
+                                         int n, Real* out) {
+  const auto at = [&](int r) {
+    return matrix[static_cast<size_t>(r) * static_cast<size_t>(n) + static_cast<size_t>(k)];
+  };
+  int r = 0;
+#if defined(__AVX2__) && !defined(__CUDACC__)
+  if constexpr (Team::size() == 1 && sizeof(Real) == sizeof(float)) {
+    // stored as they are going to be read
+    for (; r + 8 <= rows; r += 8) {
+      _mm256_storeu_ps(out + r, _mm256_setr_ps(at(r), at(r + 1), at(r + 2), at(r + 3), at(r + 4),
+                                               at(r + 5), at(r + 6), at(r + 7)));
+    }
+  }
+#endif
+  for (r += team.rank(); r < rows; r += Team::size()) out[r] = at(r);
+  team.sync();
+}
+
+/// out[r] = row r . x, as above, for any x. Pre: where it is sparse, the entries of the matrix are
+/// finite, none is -0, and all are there for every lane to read.
+template <class Real, class Team>
+CUMARL_HD CUMARL_INLINE void multiply(const Team& team, const Real* matrix, int rows,
+                                      const AnyVector<Real>& x, int n, Real* out) {
+  if (!x.sparse()) return multiply(team, matrix, rows, x.entries, n, out);
+  if (x.count == 1) return read_column(team, matrix, rows, x.ones[0], n, out);
+  for (int r = 0; r < rows; ++r) {
     const Real value = dot(team, matrix + static_cast<size_t>(r) * static_cast<size_t>(n), x, n);
     if (team.rank() == 0) out[r] = value;
   }
