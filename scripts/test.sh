@@ -128,6 +128,7 @@ part_cpu() {
 part_asan() {
   # pairs run in part hashes; what learns for long runs the code of shorter tests
   local long_ones='AgreesWithTheMixerOver500Shapes|StoresFindTheNashPrice|WalkTheCorridor|Outcomes|Fit\.'
+  long_ones+='|PolicyGradient.EveryTeamSize|RecurrentGradient.(Iql|Vdn)|MonotonicAndGreedy|EverythingRunsSomewhere'
   configure_sanitized && build cpu-asan || return 0
   ASAN_OPTIONS=strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 \
     run_ctest asan --test-dir build/cpu-asan -j "$jobs" -LE '^slow' \

@@ -242,6 +242,7 @@ TEST(BatchedUpdate, HasEveryVariantOfThePopulationShape) {
   c = base_config<L>();
   c.utility.width = 0;
   c.target_rate = 0.1;
+  c.alpha_updates = 2;
   c.optimizer.kind.value = Optimizer<double>::kRmsprop;
   c.mixer.activation.value = 1;
   check_updates<L>(c, 1e-12);
@@ -476,7 +477,9 @@ struct WalkRun {
 };
 
 TEST(BatchedRounds, KeepWhatEveryLaneOfTheWalkDid) {
-  WalkRun walk(walk_config(), 1);  // a rollout is less than a batch: weights stay as they are
+  auto config = walk_config();
+  config.reward_scale = 2;
+  WalkRun walk(config, 1);  // a rollout is less than a batch: weights stay as they are
   const CpuBackend one(1);
   const auto kernels = cpu_batched_kernels<Walk>();
   kernels.start(one, walk.r);
@@ -521,7 +524,7 @@ TEST(BatchedRounds, KeepWhatEveryLaneOfTheWalkDid) {
       const Episode episode = Walk::step({0}, state, actions, rewards, chance);
       ++episodes[episode];
       EXPECT_EQ(run.kept_episode(round, lane), episode);
-      EXPECT_EQ(run.kept_reward<float>(round, lane), rewards[0] + rewards[1]);
+      EXPECT_EQ(run.kept_reward<float>(round, lane), (rewards[0] + rewards[1]) / 2);
       sees(run.row<float>(run.s->next_x, round, 1, lane));  // also where the episode is over
       if (episode != Episode::goes_on) {
         Rng fresh({7, 5}, t + 40, Stream::reset);

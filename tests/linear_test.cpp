@@ -96,6 +96,14 @@ TEST(Basis, ByHand) {
   EXPECT_EQ(expanded(c, ranges, {3, 0}, 4, 2), (std::vector<double>{0, 0, 1, 0}));
   c.kind.value = Basis::kQuadratic;
   EXPECT_EQ(expanded(c, ranges, {5, 0}), (std::vector<double>{1, 0.5, 1, 0.5, 0.25, 1}));
+  c.range = 8;
+  EXPECT_EQ(expanded(c, ranges, {5, 0}), (std::vector<double>{8, 4, 64, 32, 16, 1}));
+  c.kind.value = Basis::kDense;
+  EXPECT_EQ(expanded(c, ranges, {3, 0}), (std::vector<double>{4, 4, 1}));
+  HostArena arena;
+  const Basis wide = Basis::make(c, ranges, 0, arena);
+  EXPECT_EQ(wide.moved(0, 3, 0.25F), 4);  // a quarter of [1, 5], whatever it is scaled to
+  EXPECT_EQ(wide.moved(0, 3, 1), 5);
 
   c.kind.value = Basis::kFourier;
   c.order = 2;

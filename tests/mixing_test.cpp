@@ -396,6 +396,25 @@ TEST(Update, AdamClipAndSoftTargetByHand) {
   EXPECT_NEAR(d.targets()[0], 0.25 * 0.25 * g / (g + 0.5), 1e-12);
 }
 
+TEST(Update, FallingStepSizesAndScaledRewardsByHand) {
+  auto c = table_config<Vdn<double>>();
+  c.optimizer.kind.value = Optimizer<double>::kSgd;
+  c.alpha = 0.125;
+  c.alpha_end = 0.025;
+  c.alpha_updates = 2;
+  c.reward_scale = 2;
+  Driven<Vdn<double>, double> d(c, one_hot(1));
+  const auto s = at_state(d, 0);
+  // r = (1 + 3) / 2; both utilities move by -2 alpha (Q - 2): Q - 2 shrinks by 1 - 4 alpha with
+  // alpha = .125, .075, and .025 from then on
+  const double error[] = {-2 * 0.5, -1 * 0.7, -0.7 * 0.9, -0.63 * 0.9};
+  for (const double left : error) {
+    EXPECT_EQ(d.learn(s, s, {0, 1}, {1, 3}, Episode::ended), -1);
+    EXPECT_NEAR(d.utilities(s, 0)[0], (2 + left) / 2, 1e-14);
+    EXPECT_NEAR(d.utilities(s, 1)[1], (2 + left) / 2, 1e-14);
+  }
+}
+
 /// The loss of one transition from state 0 to state 1 with Q = 0 in state 0.
 double loss_of(Episode episode, bool double_q, const std::vector<double>& next,
                const std::vector<double>& next_target) {
@@ -762,6 +781,9 @@ TEST(Config, BadSettingsAreRefused) {
   EXPECT_THROW(Vdn<float>::make(c, joint_spec({{2, 2}, {3, 3}, 3}), arena), ParameterError);
   c.slots = 1'000'000;
   c.steps = 100'000;
+  EXPECT_THROW(Vdn<float>::make(c, joint_spec({{2, 2}, {3, 3}, 3}), arena), ParameterError);
+  c = {};
+  c.alpha_end = 2 * c.alpha;
   EXPECT_THROW(Vdn<float>::make(c, joint_spec({{2, 2}, {3, 3}, 3}), arena), ParameterError);
 }
 
