@@ -14,6 +14,8 @@
 ///   act(p, memory, observation, word, t)        the action of step t from one random word
 ///   learn(p, memory, from, to, step)            after it; `from` and `to` are observations
 ///   policy(p, memory, observation, out)         the evaluated policy, probabilities [actions]
+///   top(p, memory, observation)                 its most probable action, of equals the lowest;
+///                                               optional, where it is had faster than by policy
 ///   strategy(p, memory, observation, out)       what it plays at present, where that differs from
 ///                                               the policy; optional
 /// all static, host and device but for fields and make. Memory is 64-byte aligned; how it is laid out

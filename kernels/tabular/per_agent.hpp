@@ -43,6 +43,10 @@ struct PerAgent {
                                double* out) {
     L::policy(p, L::arrive(SerialTeam{}, p, memory, observation), out);
   }
+  CUMARL_HD static uint32_t top(const Params& p, std::byte* memory,
+                                uint32_t observation) requires L::kGreedyPolicy {
+    return L::greedy(L::arrive(SerialTeam{}, p, memory, observation));
+  }
 };
 
 }  // namespace cumarl::inline CUMARL_VARIANT
