@@ -126,7 +126,8 @@ part_cpu() {
 }
 
 part_asan() {
-  # pairs run in part hashes; what learns for long runs the code of shorter tests
+  # pairs run in part hashes; what learns for long, or is made in many sizes, runs the code of shorter
+  # tests
   local long_ones='AgreesWithTheMixerOver500Shapes|StoresFindTheNashPrice|WalkTheCorridor|Outcomes|Fit\.'
   long_ones+='|PolicyGradient.EveryTeamSize|RecurrentGradient.(Iql|Vdn)|MonotonicAndGreedy|EverythingRunsSomewhere'
   configure_sanitized && build cpu-asan || return 0

@@ -162,7 +162,7 @@ struct BatchedStages {
       for (int i = 0; i < p.agents; ++i) reward += static_cast<Real>(run.rewards(lane)[i]);
       for (int i = 0; i < s.paid; ++i) {
         run.kept_reward<Real>(ring, lane, i) =
-            p.reward_scale *
+            p.reward_factor *
             (p.reward == L::kOwn ? static_cast<Real>(run.rewards(lane)[i]) : reward);
       }
       run.kept_episode(ring, lane) = episode;

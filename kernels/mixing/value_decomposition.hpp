@@ -21,10 +21,10 @@ namespace cumarl::inline CUMARL_VARIANT {
 ///   (r + gamma Q'(s', u') - Q(s, u))^2   (+ the mixer's constraints)
 /// with r the sum (or mean) of the agents' rewards over `reward_scale`, Q' of target networks, and
 /// u' the greedy actions by the utilities (`double_q`) or by their targets; a step that ended its
-/// episode has no u', one that a time limit cut has. Every `every`-th time that an episode, or a piece of
-/// `replay.steps` steps of one, has been kept, `batch` of those kept are drawn (with replacement)
-/// and learned from: each as likely, or by priorities (priorities.hpp), of which a new episode has
-/// the largest so far; the error of an episode is .9 of its largest |Q - target| and .1 of their
+/// episode has no u', one that a time limit cut has. Every `every`-th time that an episode, or a
+/// piece of `replay.steps` steps of one, has been kept, `batch` of those kept are drawn (with
+/// replacement) and learned from: each as likely, or by priorities (priorities.hpp), of which a new
+/// episode has the largest so far; the error of an episode is .9 of its largest |Q - target| and .1 of their
 /// mean. A mixer with `kIndependent` mixes nothing: the loss of a joint step is the sum of the
 /// agents'
 ///   (r_i + gamma Q_i'(x_i', u_i') - Q_i(x_i, u_i))^2.
@@ -134,7 +134,7 @@ struct ValueDecomposition {
     Optimizer<Real> descent;
     Exploration exploration;
     Real alpha, alpha_slope;  ///< step size in the end, and what it is above that an update earlier
-    Real gamma, target_rate, reward_scale;
+    Real gamma, target_rate, reward_factor;
     uint64_t alpha_updates;  ///< until it stays
     Reward reward;
     Priorities::Shape priorities;
@@ -187,7 +187,7 @@ struct ValueDecomposition {
     }
     p.gamma = static_cast<Real>(c.gamma);
     p.target_rate = static_cast<Real>(c.target_rate);
-    p.reward_scale = static_cast<Real>(
+    p.reward_factor = static_cast<Real>(
         1.0 / (p.reward == kMean ? spec.agents * c.reward_scale : c.reward_scale));
     p.agents = spec.agents;
     p.pitch = spec.pitch;
@@ -365,7 +365,7 @@ struct ValueDecomposition {
       }
       for (int i = 0; i < p.replay.rewards; ++i) {
         kept.reward(place, i) =
-            p.reward_scale * (p.reward == kOwn ? static_cast<Real>(step.rewards[i]) : reward);
+            p.reward_factor * (p.reward == kOwn ? static_cast<Real>(step.rewards[i]) : reward);
       }
       kept.episode(place) = step.episode;
       if (full) kept.length(slot) = k + 1;

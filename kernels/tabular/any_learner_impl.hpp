@@ -115,18 +115,20 @@ CUMARL_HD void AnyLearnerOf<N>::strategy(const Params& p, std::byte* memory, uin
 template <int N>
 CUMARL_HD uint32_t AnyLearnerOf<N>::top(const Params& p, std::byte* memory, uint32_t observation) {
   uint32_t best = 0;
+  bool known = false;
   any_learner::dispatch(p.kind, EveryLearner{}, [&]<class L>() {
     const auto& mine = any_learner::params<L>(p.learner);
     if constexpr (requires { L::top(mine, memory, observation); }) {
       best = L::top(mine, memory, observation);
-    } else {
-      double probability[kMaxActions];
-      L::policy(mine, memory, observation, probability);
-      for (int a = 1; a < p.actions; ++a) {
-        if (probability[a] > probability[best]) best = static_cast<uint32_t>(a);
-      }
+      known = true;
     }
   });
+  if (known) return best;
+  double probability[kMaxActions];
+  policy(p, memory, observation, probability);
+  for (int a = 1; a < p.actions; ++a) {
+    if (probability[a] > probability[best]) best = static_cast<uint32_t>(a);
+  }
   return best;
 }
 
