@@ -39,6 +39,7 @@ struct RepeatedGame {
   static constexpr EnvFacts kFacts = Stage::kFacts;
   static constexpr int kMaxAgents = Stage::kMaxPlayers;
   static constexpr bool kSharedObservation = true;
+  static constexpr bool kSharedView = true;
   /// Joint payoffs are tabulated up to this many entries (4 bytes each).
   static constexpr uint64_t kMaxTable = uint64_t{1} << 22;
   static constexpr uint64_t kMaxHistories = uint64_t{1} << 24;

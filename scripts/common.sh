@@ -165,6 +165,10 @@ pair_configs() {
   more pricing-memory-0 bertrand_logit-hysteretic_q-float64 env.memory=0
   more matrix-climbing matrix_game-hysteretic_q-float32 'env.game="climbing_fully_stochastic"'
   more matrix-horizon matrix_game-q_learning-float32 env.horizon=10 'learner.init={kind="uniform",low=-1,high=1}'
+  more pricing-fourier bertrand_logit-linear_q env.prices=11 'learner.features={kind="fourier",order=7}'
+  more pricing-float64 bertrand_logit-linear_q env.prices=3 'learner.precision="float64"' 'learner.features.kind="quadratic"'
+  more lbf-quadratic lbf-linear_q 'learner.features.kind="quadratic"'
+  more lbf-wide-quadratic lbf-linear_q 'learner.features.kind="quadratic"' env.foods=3 'env.size=[8,8]'
   more lbf-3-players lbf-random env.players=3 env.foods=2 'env.size=[8,8]' env.coop=true
 }
 

@@ -34,7 +34,8 @@ class OneRun {
  public:
   using Config = typename Learner<float>::Config;
 
-  OneRun(const typename Env::Config& env, const Config& config) {
+  /// `shared_view`: agents who are shown the same have one x.
+  OneRun(const typename Env::Config& env, const Config& config, bool shared_view = false) {
     cell_.env = Env::make(env, arena_);
     cell_.stop = {0, 1u << 30};
     cell_.evaluation = {1, 1, 0, false};
@@ -42,6 +43,7 @@ class OneRun {
     told.agents = Env::agents(cell_.env);
     told.reward = Env::reward_bounds(cell_.env);
     told.has_costs = HasCosts<Env>;
+    told.shared_view = shared_view;
     if constexpr (requires { Env::endless(cell_.env); }) told.endless = Env::endless(cell_.env);
     for (int i = 0; i < told.agents; ++i) {
       told.actions.push_back(Env::actions(cell_.env, i));

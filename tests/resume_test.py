@@ -310,7 +310,8 @@ def dead_rank(study):
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     victim = None
     while victim is None and process.poll() is None:
-        if study.rows(os.path.join(study.out, "rank-0-of-3")):
+        # early: rows come when all runs of a rank are nearly done
+        if os.path.exists(os.path.join(study.out, "rank-1-of-3", "checkpoint")):
             victim = process_of_rank(1, study.config)
         time.sleep(0.005)
     check("a rank is found while it works", victim is not None)

@@ -13,6 +13,7 @@
 #include "envs/noisy_signal.hpp"
 #include "kernels/linear/linear_mean_field_q.hpp"
 #include "kernels/linear/linear_vdn.hpp"
+#include "kernels/linear/mappo.hpp"
 #include "kernels/linear/td_lambda.hpp"
 #include "tests/joint_bench.hpp"
 #include "tests/one_run.hpp"
@@ -376,6 +377,36 @@ TEST(Sparse, RunsLearnTheSame) {
   expect_same_runs<LinearSarsa>();
   expect_same_runs<LinearVdn>();
   expect_same_runs<LinearMeanFieldQ>();
+}
+
+/// Runs whose agents have one x together against such where everyone has an own one.
+template <template <class> class Learner>
+void expect_same_shared(Basis::Kind kind) {
+  using Run = OneRun<BertrandLogit, Learner>;
+  typename Learner<float>::Config c;
+  c.features.kind.value = kind;
+  BertrandLogit::Config pricing;
+  pricing.stage.prices = 6;
+  ASSERT_EQ(Run(pricing, c, true).cell().learner.views, 1);
+  ASSERT_EQ(Run(pricing, c).cell().learner.views, 2);
+  const auto wanted = Run(pricing, c).serial(500).learnt();
+  EXPECT_EQ(Run(pricing, c, true).serial(500).learnt(), wanted);
+  const auto begun = Run(pricing, c).serial(9).learnt();
+  EXPECT_EQ(Run(pricing, c, true).together(5).together(4).learnt(), begun);
+}
+
+TEST(SharedView, RunsLearnTheSame) {
+  expect_same_shared<LinearQ>(Basis::kOneHot);
+  expect_same_shared<LinearQ>(Basis::kFourier);
+  expect_same_shared<LinearVdn>(Basis::kQuadratic);
+  expect_same_shared<Mappo>(Basis::kDense);
+}
+
+// Noise is everyone's own.
+TEST(SharedView, EndsWhereObservationsArePerturbed) {
+  LinearQ<float>::Config c;
+  c.perturb.observation.value = Perturbation::kUniform;
+  EXPECT_EQ((OneRun<BertrandLogit, LinearQ>({}, c, true).cell().learner.views), 2);
 }
 
 }  // namespace

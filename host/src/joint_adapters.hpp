@@ -59,6 +59,7 @@ JointEnv joint_env(const typename Env::Params& p) {
   if constexpr (requires { Env::action_range(p, 0); }) out.has_real = true;
   out.has_costs = HasCosts<Env>;
   if constexpr (requires { Env::endless(p); }) out.endless = Env::endless(p);
+  if constexpr (requires { Env::kSharedView; }) out.shared_view = Env::kSharedView;
   for (int i = 0; i < out.agents; ++i) {
     out.actions.push_back(Env::actions(p, i));
     out.observations.push_back(Env::observations(p, i));

@@ -25,11 +25,13 @@ template <class Real>
 CUMARL_HD Seen<Real> seen(const JointParams& p, std::byte* memory, int which) {
   const std::byte* const at = place(p, memory, which);
   const auto* const global = reinterpret_cast<const Real*>(at + p.agents_bytes);
+  const bool one = p.views < p.agents;
+  const int pitch = one ? 0 : p.pitch;
   if (p.sparse) {
     const auto* const ones = reinterpret_cast<const int32_t*>(at);
-    return {nullptr, p.pitch, global, ones, p.ones_pitch, p.ones};
+    return {nullptr, pitch, global, ones, one ? 0 : p.ones_pitch, p.ones};
   }
-  return {reinterpret_cast<const Real*>(at), p.pitch, global};
+  return {reinterpret_cast<const Real*>(at), pitch, global};
 }
 
 }  // namespace any_joint
@@ -62,12 +64,12 @@ CUMARL_HD CUMARL_INLINE void expand(const Team& team, const JointParams& p, std:
   std::byte* const at = place(p, memory, which);
   if (p.sparse) {
     auto* const ones = reinterpret_cast<int32_t*>(at);
-    for (int i = 0; i < p.agents; ++i) {
+    for (int i = 0; i < p.views; ++i) {
       p.basis[i].list_ones(team, raw + i * p.raw_pitch, index[i], ones + i * p.ones_pitch);
     }
   } else {
     auto* const x = reinterpret_cast<Real*>(at);
-    for (int i = 0; i < p.agents; ++i) {
+    for (int i = 0; i < p.views; ++i) {
       p.basis[i].template expand<Real>(team, raw + i * p.raw_pitch, index[i], x + i * p.pitch);
     }
   }

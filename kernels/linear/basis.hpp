@@ -28,6 +28,9 @@ namespace cumarl::inline CUMARL_VARIANT {
 struct Basis {
   enum Kind : int32_t { kDense, kOneHot, kQuadratic, kFourier, kTiles };
   static constexpr int kMaxSize = 8192;
+  /// Of coupled waves a feature has order + 1, and kMaxSize leaves two features up to 65 each; three
+  /// and more have fewer together.
+  static constexpr int kMaxWaves = 130;
 
   struct Config {
     Choice kind{kDense};
@@ -40,7 +43,8 @@ struct Basis {
     void fields(FieldVisitor& v) {
       v.choice("features.kind", kind, {"dense", "one_hot", "quadratic", "fourier", "tiles"},
                "basis functions over the environment's features");
-      v("features.order", order, Bounds{1, 64}, "", "fourier: highest multiple of a half wave");
+      v("features.order", order, Bounds{1, kMaxWaves / 2 - 1}, "",
+        "fourier: highest multiple of a half wave");
       v("features.tilings", tilings, Bounds{1, 64}, "", "tiles: grids, shifted against each other");
       v("features.tiles", tiles, Bounds{2, 64}, "", "tiles: intervals of a feature");
       v("features.coupled", coupled,
@@ -60,6 +64,10 @@ struct Basis {
   float range;         ///< of a feature when it is scaled
   const float* low;    ///< [inputs]
   const float* scale;  ///< [inputs] range / (high - low); 0 where they are equal
+  /// quadratic: column k is the product of factors first[k] and second[k], see factor();
+  /// [padded(size)]
+  const int32_t* first;
+  const int32_t* second;
 
   /// `indices`: the number of table indices, 0 where there is none. Throws ParameterError.
   static Basis make(const Config& c, const std::vector<Bounds>& ranges, uint32_t indices,
@@ -107,6 +115,7 @@ struct Basis {
               (c.coupled && b.kind >= kFourier ? " (try features.coupled = false)" : ""));
     }
     b.size = static_cast<int32_t>(size);
+    if (b.kind == kQuadratic) b.pair_factors(arena);
     return b;
   }
 
@@ -151,7 +160,12 @@ struct Basis {
       case kOneHot: unit_vector(team, x, static_cast<int>(index), n); break;
       case kQuadratic: quadratic(team, raw, x, n); break;
       case kFourier:
-        for_columns(team, n, [&](int k) { x[k] = k < size ? wave<Real>(raw, k) : Real(0); });
+        if (coupled) {
+          coupled_waves(team, raw, x, n);
+        } else {
+          for_columns(team, n,
+                      [&](int k) { x[k] = k < size ? single_wave<Real>(raw, k) : Real(0); });
+        }
         break;
       default: tile(team, raw, x, n);
     }
@@ -169,37 +183,108 @@ struct Basis {
     return (static_cast<Real>(raw[k]) - static_cast<Real>(low[k])) * static_cast<Real>(scale[k]);
   }
 
-  template <class Real, class Team>
-  CUMARL_HD void quadratic(const Team& team, const float* raw, Real* x, int n) const {
-    // product (i, j), i <= j, has the number inputs + i * inputs - i (i - 1) / 2 + j - i
-    int i = 0, first = inputs;
-    for_columns(team, n, [&](int k) {
-      if (k < inputs) {
-        x[k] = scaled<Real>(raw, k);
-      } else if (k < size - 1) {
-        while (k >= first + inputs - i) {
-          first += inputs - i;
-          ++i;
-        }
-        x[k] = scaled<Real>(raw, i) * scaled<Real>(raw, i + k - first);
-      } else {
-        x[k] = Real(k == size - 1 ? 1 : 0);
-      }
-    });
+  /// Factor i of the products: feature i, behind them a one, and then zeros.
+  template <class Real>
+  CUMARL_HD CUMARL_INLINE Real factor(const float* raw, int i) const {
+    return i < inputs ? scaled<Real>(raw, i) : Real(i == inputs ? 1 : 0);
   }
 
-  template <class Real>
-  CUMARL_HD Real wave(const float* raw, int k) const {
-    double phase = 0;  // in half waves
-    if (!coupled) {
-      if (k > 0) phase = ((k - 1) % order + 1) * scaled<double>(raw, (k - 1) / order);
-    } else {
-      for (int i = 0; i < inputs; ++i) {
-        phase += k % (order + 1) * scaled<double>(raw, i);
-        k /= order + 1;
+  void pair_factors(Arena& arena) {
+    const int one = inputs, zero = inputs + 1;
+    const auto columns = static_cast<size_t>(padded(size));
+    std::vector<int32_t> left, right;
+    const auto add = [&](int i, int j) {
+      left.push_back(i);
+      right.push_back(j);
+    };
+    for (int i = 0; i < inputs; ++i) add(i, one);
+    for (int i = 0; i < inputs; ++i) {
+      for (int j = i; j < inputs; ++j) add(i, j);
+    }
+    add(one, one);
+    left.resize(columns, zero);
+    right.resize(columns, zero);
+    first = arena.store(left);
+    second = arena.store(right);
+  }
+
+  template <class Real, class Team>
+  CUMARL_HD void quadratic(const Team& team, const float* raw, Real* x, int n) const {
+#if defined(__AVX512F__) && !defined(__CUDACC__)
+    if constexpr (Team::size() == 1 && sizeof(Real) == sizeof(float)) {
+      if (inputs + 2 <= kColumns) {
+        vector_ops::pair_products(sixteen_factors(raw), first, second, x, n);
+        return;
       }
     }
+#endif
+    for_columns(team, n,
+                [&](int k) { x[k] = factor<Real>(raw, first[k]) * factor<Real>(raw, second[k]); });
+  }
+#if defined(__AVX512F__) && !defined(__CUDACC__)
+  CUMARL_INLINE __m512 sixteen_factors(const float* raw) const {
+    const auto there = static_cast<__mmask16>((1U << inputs) - 1);
+    const __m512 above =
+        _mm512_sub_ps(_mm512_maskz_loadu_ps(there, raw), _mm512_maskz_loadu_ps(there, low));
+    const __m512 z = _mm512_mul_ps(above, _mm512_maskz_loadu_ps(there, scale));
+    return _mm512_mask_mov_ps(z, static_cast<__mmask16>(1U << inputs), _mm512_set1_ps(1.0F));
+  }
+#endif
+
+  /// Column 0 is a one, then come cos(pi c z_i) for c = 1 to `order` feature by feature.
+  template <class Real>
+  CUMARL_HD Real single_wave(const float* raw, int k) const {
+    if (k == 0) return Real(1);
+    const double phase = ((k - 1) % order + 1) * scaled<double>(raw, (k - 1) / order);
     return static_cast<Real>(portable_cos_pi(phase));
+  }
+
+  /// Column k is the real part of the product of exp(i pi c_i z_i) over the features i, where the c_i
+  /// are the digits of k in base order + 1, feature 0's the lowest: a cosine and a sine a feature,
+  /// all else is multiplied up.
+  template <class Real, class Team>
+  CUMARL_HD void coupled_waves(const Team& team, const float* raw, Real* x, int n) const {
+    double re[kMaxWaves], im[kMaxWaves];  // exp(i pi c z_i), from i * base on
+    const int base = inputs > 0 ? order + 1 : 1;
+    re[0] = 1;
+    im[0] = 0;
+    for (int i = 0; i < inputs; ++i) {
+      const double z = scaled<double>(raw, i);
+      const double cosine = portable_cos_pi(z), sine = portable_cos_pi(z - 0.5);
+      re[i * base] = 1;
+      im[i * base] = 0;
+      for (int at = i * base; at < i * base + order; ++at) {
+        re[at + 1] = re[at] * cosine - im[at] * sine;
+        im[at + 1] = re[at] * sine + im[at] * cosine;
+      }
+    }
+    double others_re = 1, others_im = 0;  // the product over all features but the first
+    const auto multiply_others = [&](int digits) {
+      others_re = 1;
+      others_im = 0;
+      for (int i = 1; i < inputs; ++i) {
+        const int at = i * base + digits % base;
+        digits /= base;
+        const double was = others_re;
+        others_re = was * re[at] - others_im * im[at];
+        others_im = was * im[at] + others_im * re[at];
+      }
+    };
+    const auto with_first = [&](int c) {
+      return static_cast<Real>(others_re * re[c] - others_im * im[c]);
+    };
+    if constexpr (Team::size() == 1) {
+      for (int k = 0; k < size; k += base) {
+        multiply_others(k / base);
+        each_column(team, base, [&](int c) { x[k + c] = with_first(c); });
+      }
+      for (int k = size; k < n; ++k) x[k] = 0;
+    } else {
+      for_columns(team, n, [&](int k) {
+        multiply_others(k / base);
+        x[k] = k < size ? with_first(k % base) : Real(0);
+      });
+    }
   }
 
   template <class Real, class Team>

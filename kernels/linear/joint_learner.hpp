@@ -87,7 +87,8 @@ struct JointEnv {
   int agents = 0;
   bool has_real = false;
   bool has_costs = false;
-  bool endless = false;  ///< there are no episodes
+  bool endless = false;      ///< there are no episodes
+  bool shared_view = false;  ///< all agents are shown the same features and table index
   std::vector<int> actions;
   std::vector<Bounds> action_range;           ///< where it has real actions
   std::vector<std::vector<Bounds>> features;  ///< ranges of every agent's features
@@ -101,7 +102,8 @@ struct JointEnv {
 
 namespace cumarl::inline CUMARL_VARIANT {
 
-/// What a joint learner sees: x of every agent, and of the global state.
+/// What a joint learner sees: x of every agent, and of the global state. Where all agents see the
+/// same x there is one, and the pitch is 0.
 template <class Real>
 struct Seen {
   const Real* x;  ///< [agents][pitch]; not there where the ones are
@@ -153,10 +155,13 @@ struct JointParams {
   bool float64, real, greedy;
   bool skips_global;  ///< the global features are not made: the learner does not read them
   bool sparse;        ///< agents' x are given by the columns of their ones
+  int32_t views;      ///< x that are made: one where all agents are shown the same, else `agents`
   double gamma;
 
   /// Whether the features of agent i at the place for raw ones are read by anyone.
-  CUMARL_HD bool reads_raw(int i) const { return !skips_global || basis[i].kind != Basis::kOneHot; }
+  CUMARL_HD bool reads_raw(int i) const {
+    return !skips_global || (i < views && basis[i].kind != Basis::kOneHot);
+  }
   uint64_t raw_at, x_at, learner_at, bytes;  ///< where things are in a run's memory
   /// Bytes of each of the two places for what is seen, and of the agents' part, which comes first.
   uint64_t place_bytes, agents_bytes;

@@ -84,6 +84,7 @@ inline JointParams make_joint(const JointChoice& choice, const JointEnv& env, Ar
     p.moved_at = p.x_at + 2 * p.place_bytes;
     p.perturb = Perturbation::make(config.perturb, config.features.kind.value == Basis::kOneHot,
                                    most_features, !spec.real && has_preferences<L>());
+    p.views = env.shared_view && p.perturb.observation == Perturbation::kTrue ? 1 : env.agents;
     for (int i = 0; i < env.agents; ++i) {
       p.perturb.low[i] = spec.low[i];
       p.perturb.high[i] = spec.high[i];

@@ -104,16 +104,26 @@ CUMARL_INLINE __m128 four_trees(const Halves* v) {
                     _mm_add_ps(_mm256_castps256_ps128(high), _mm256_extractf128_ps(high, 1)));
 }
 
-/// kRows rows of n columns times x: their 16 columns of sums.
+/// Stores the first `count` of four numbers, and zeros behind them.
+CUMARL_INLINE void store_some(float* out, __m128 v, int count) {
+  const __m128i there = _mm_cmpgt_epi32(_mm_set1_epi32(count), _mm_setr_epi32(0, 1, 2, 3));
+  _mm_storeu_ps(out, _mm_and_ps(v, _mm_castsi128_ps(there)));
+}
+
+/// kRows rows of n columns times x: their 16 columns of sums. Where there are fewer, `rows`, the
+/// last one is taken again.
 template <int kRows>
-CUMARL_INLINE void row_products(const float* matrix, const float* x, int n, Halves* sum) {
+CUMARL_INLINE void row_products(const float* matrix, int rows, const float* x, int n, Halves* sum) {
+  const float* at[kRows];
+#pragma GCC unroll 8
+  for (int j = 0; j < kRows; ++j) {
+    at[j] = matrix + static_cast<size_t>(j < rows ? j : rows - 1) * static_cast<size_t>(n);
+  }
   for (int k = 0; k < n; k += kColumns) {
     const __m256 low = _mm256_load_ps(x + k);
     const __m256 high = _mm256_load_ps(x + k + 8);
 #pragma GCC unroll 8
-    for (int j = 0; j < kRows; ++j) {
-      sum[j].add_products(matrix + static_cast<size_t>(j) * static_cast<size_t>(n) + k, low, high);
-    }
+    for (int j = 0; j < kRows; ++j) sum[j].add_products(at[j] + k, low, high);
   }
 }
 #endif
@@ -131,10 +141,30 @@ CUMARL_INLINE __m256 eight_trees(const Halves* v) {
                             add_four_within(v[4].high, v[5].high, v[6].high, v[7].high)));
 }
 
+/// Which of eight are among the first `count`.
+CUMARL_INLINE __mmask8 first_of_eight(int count) {
+  return static_cast<__mmask8>(count >= 8 ? 255 : (1 << count) - 1);
+}
+
+/// Stores the first `count` of eight numbers, and zeros behind them.
+CUMARL_INLINE void store_some(float* out, __m256 v, int count) {
+  _mm256_storeu_ps(out, _mm256_maskz_mov_ps(first_of_eight(count), v));
+}
+
+/// x[k] = z[first[k]] z[second[k]] for n columns.
+CUMARL_INLINE void pair_products(__m512 z, const int32_t* first, const int32_t* second, float* x,
+                                 int n) {
+  for (int k = 0; k < n; k += kColumns) {
+    const __m512 left = _mm512_permutexvar_ps(_mm512_load_si512(first + k), z);
+    const __m512 right = _mm512_permutexvar_ps(_mm512_load_si512(second + k), z);
+    _mm512_store_ps(x + k, _mm512_mul_ps(left, right));
+  }
+}
+
 /// The eight values from row[k] on, with less than any number where k + j >= count.
 CUMARL_INLINE __m256 eight_of(const float* row, int k, int count) {
-  const auto within = static_cast<__mmask8>(count - k >= 8 ? 255 : (1 << (count - k)) - 1);
-  return _mm256_mask_mov_ps(_mm256_set1_ps(-__builtin_inff()), within, _mm256_loadu_ps(row + k));
+  return _mm256_mask_mov_ps(_mm256_set1_ps(-__builtin_inff()), first_of_eight(count - k),
+                            _mm256_loadu_ps(row + k));
 }
 
 /// The largest of eight values, in all places.
@@ -232,7 +262,7 @@ CUMARL_HD CUMARL_INLINE Real dot(const Team& team, const Real* a, const Real* b,
 #if defined(__AVX2__) && !defined(__CUDACC__)
   if constexpr (Team::size() == 1 && sizeof(Real) == sizeof(float)) {
     vector_ops::Halves sum[1];
-    vector_ops::row_products<1>(a, b, n, sum);
+    vector_ops::row_products<1>(a, 1, b, n, sum);
     const __m256 pairs = _mm256_hadd_ps(sum[0].low, sum[0].high);
     const __m256 fours = _mm256_hadd_ps(pairs, pairs);  // of low, of high, in either half
     const __m128 eights =
@@ -337,7 +367,8 @@ CUMARL_HD CUMARL_INLINE void copy_vector(const Team& team, Real* y, const Real* 
   for_columns(team, n, [&](int k) { y[k] = x[k]; });
 }
 
-/// out[r] = row r . x for `rows` rows of n columns; to be read by all lanes when it returns.
+/// out[r] = row r . x for `rows` rows of n columns; to be read by all lanes when it returns. Shape:
+/// out [padded(rows)], where what is behind `rows` may become 0.
 template <class Real, class Team>
 CUMARL_HD CUMARL_INLINE void multiply(const Team& team, const Real* matrix, int rows, const Real* x,
                                       int n, Real* out) {
@@ -349,17 +380,18 @@ CUMARL_HD CUMARL_INLINE void multiply(const Team& team, const Real* matrix, int 
     if constexpr (sizeof(Real) == sizeof(float)) {
       const auto at = [&] { return matrix + static_cast<size_t>(r) * static_cast<size_t>(n); };
 #if defined(__AVX512VL__)
-      for (; r + 8 <= rows; r += 8) {
+      for (; r + 4 < rows; r += 8) {
         vector_ops::Halves sum[8];
-        vector_ops::row_products<8>(at(), x, n, sum);
-        _mm256_storeu_ps(out + r, vector_ops::eight_trees(sum));
+        vector_ops::row_products<8>(at(), rows - r, x, n, sum);
+        vector_ops::store_some(out + r, vector_ops::eight_trees(sum), rows - r);
       }
 #endif
-      for (; r + 4 <= rows; r += 4) {
+      for (; r < rows; r += 4) {
         vector_ops::Halves sum[4];
-        vector_ops::row_products<4>(at(), x, n, sum);
-        _mm_storeu_ps(out + r, vector_ops::four_trees(sum));
+        vector_ops::row_products<4>(at(), rows - r, x, n, sum);
+        vector_ops::store_some(out + r, vector_ops::four_trees(sum), rows - r);
       }
+      return;
     }
 #endif
     for (; r + 4 <= rows; r += 4) {

@@ -71,7 +71,8 @@ CUMARL_HD bool observe_all(const Team& team, const JointCell<Env>& cell,
     if (i % Team::size() == team.rank() && p.reads_raw(i)) {
       Env::observe(cell.env, s, i, raw + i * p.raw_pitch);
     }
-    index[i] = p.basis[i].kind == Basis::kOneHot ? Env::observe_index(cell.env, s, i) : 0;
+    const bool indexed = i < p.views && p.basis[i].kind == Basis::kOneHot;
+    index[i] = indexed ? Env::observe_index(cell.env, s, i) : 0;
   }
   team.sync();
   if (!p.skips_global) {
