@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 PROGRAM = sys.argv[1]
-HEADLINE = {"pricing", "matrix", "linear", "linear_dense", "lbf", "mixing", "lbf_observations",
+HEADLINE = {"pricing", "matrix", "linear", "linear_dense", "linear_fourier", "lbf", "mixing", "lbf_observations",
             "matrix_observations", "pricing_observations"}
 KEYS = {"bench", "set", "device", "threads", "joint_steps_per_second", "agent_steps_per_second", "learning",
         "runs", "steps", "run_bytes", "repeats", "median", "iqr", "processor_seconds_per_step", "bytes_per_step",
@@ -73,6 +73,8 @@ def rows_of_benches():
     # 6 rows of 64 weights an agent, one that moves, one product of two states' features; 2 operations each.
     check("linear_dense: costs", costs["linear_dense"]
           == (2 * (6 + 2) * 64 * 4, 2 * ((6 + 2) * 64 * 2 + 15 + 6 + 6)), costs)
+    check("linear_fourier: costs", costs["linear_fourier"]
+          == (2 * (50 + 2) * 64 * 4, 2 * ((50 + 2) * 64 * 2 + 15 + 6 + 50)), costs)
     # A drawn action takes 17; an agent's rules 3 and 5 a food, 1 a pair of agents, 1 for the step; then each
     # of 2 * 15 features is written. The state has 32 bytes.
     check("lbf: operations", costs["lbf"][1] == 2 * (17 + 3 + 5 * 3) + 1 + 1, costs)

@@ -297,7 +297,7 @@ void expect_same_learner(const typename L::Config& config, int actions) {
   }
   // a team of threads takes its time
   const auto wanted = learnt<L, Real, 1>(config, kCodings[4], actions, false, 6);
-  EXPECT_EQ((learnt<L, Real, 16>(config, kCodings[4], actions, true, 6)), wanted);
+  EXPECT_EQ((learnt<L, Real, 4>(config, kCodings[4], actions, true, 6)), wanted);
 }
 
 template <class L, class Real>

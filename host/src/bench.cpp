@@ -96,6 +96,16 @@ std::vector<Workload> headline() {
        16,
        kNotCounted,
        64},
+      {{"linear_fourier", "linear Q-learning on 64 Fourier features: two firms with 50 prices",
+        true},
+       "[env]\nname = \"bertrand_logit\"\nprices = 50\n"
+       "[learner]\nname = \"linear_q\"\nalpha = 0.01\n"
+       "features = { kind = \"fourier\", order = 7 }\n"
+       "exploration = { start = 1.0, decay_rate = 1e-5 }\n[evaluation]\nsteps = 1\n",
+       50'000,
+       16,
+       kNotCounted,
+       64},
       {{"lbf", "level-based foraging 8x8-2p-3f, random play, no observations", false},
        "[env]\nname = \"lbf\"\nfoods = 3\n"
        "[learner]\nname = \"random\"\n[evaluation]\nepisodes = 1\n",

@@ -251,11 +251,12 @@ struct Basis {
     for (int i = 0; i < inputs; ++i) {
       const double z = scaled<double>(raw, i);
       const double cosine = portable_cos_pi(z), sine = portable_cos_pi(z - 0.5);
-      re[i * base] = 1;
-      im[i * base] = 0;
-      for (int at = i * base; at < i * base + order; ++at) {
-        re[at + 1] = re[at] * cosine - im[at] * sine;
-        im[at + 1] = re[at] * sine + im[at] * cosine;
+      double power_re = 1, power_im = 0;
+      for (int at = i * base; at <= i * base + order; ++at) {
+        re[at] = power_re;
+        im[at] = power_im;
+        power_re = re[at] * cosine - im[at] * sine;
+        power_im = re[at] * sine + im[at] * cosine;
       }
     }
     double others_re = 1, others_im = 0;  // the product over all features but the first
