@@ -14,9 +14,13 @@ namespace cumarl::inline CUMARL_VARIANT {
 
 /// The market of bertrand_logit, whose last firm, the outsider, comes and goes by chance: out, it
 /// is in the market of the next period with probability `entry`; in, it is out of the next with
-/// probability `exit`. Out, it sells and earns nothing, its action is ignored, and it does not
-/// learn (`absent`). Everybody sees last period's prices, of which "out" is one more for the
-/// outsider. In the period in which it enters it answers a history in which it was out.
+/// probability `exit`. Out, it sells and earns nothing. Everybody sees last period's prices, of
+/// which "out" is one more for the outsider. In the period in which it enters it answers a history
+/// in which it was out.
+///
+/// What being out is to the outsider, `out` says. "absent": no part of the game; its action is
+/// ignored, and it does not learn. "action": one more action, by which it leaves, or stays out, of
+/// its own accord; and where chance has put it out, that is what it has played and learns from.
 ///
 /// All prices lie on the grids of the market with all firms in. Initial values of kind "expected"
 /// are means over rivals' actions among which every rival, as in the replication package, has one
@@ -25,21 +29,17 @@ namespace cumarl::inline CUMARL_VARIANT {
 ///
 /// Source: Calvano, Calzolari, Denicolo, Pastorello, AER 110(10), 2020, section on a variable
 /// market structure, and the program "entryexit" of its replication package (openICPSR 119462).
-/// Deviations. (1) In the package being out is an entry of the outsider's table: it is never
-/// explored, and left out when a best action is sought anew, but it is updated while the firm is
-/// out, and becomes its best action where it rises above the others; an outsider that is in then
-/// leaves by choice, and its bootstrap values rest on it. Here there is no such entry. (2) The
-/// package's profit gain of periods with two firms (.583 and .566 in table A7) follows the table
-/// of the outsider too, so it is of those sessions and periods of their cycles in which that entry
-/// is the best one. Here the outsider is held out of the market, and held in it, and the others
-/// follow their policies to a cycle each. So those figures cannot be compared.
+/// There being out is an action of the outsider's, who learns as outside_option_q does, and the
+/// profit gains of table A7 are of those periods of limit cycles in which it is out of its own
+/// accord. Deviation: that is the option "action". With "absent", the default, the outsider chooses
+/// among prices only, and every run measures the market without it and the one with it.
 struct BertrandLogitEntry {
   static constexpr EnvFacts kFacts{
       "bertrand_logit_entry",
       "Price competition with logit demand; one firm enters and leaves at random",
       "Calvano, Calzolari, Denicolo, Pastorello, AER 2020, variable market structure",
       Family::market,
-      "position on the firm's price grid, 0 the lowest price; ignored of a firm that is out",
+      "position on the firm's price grid, 0 the lowest price; one more: being out",
       "all firms' prices of last period; the last firm's, or that it was out",
       "prices = 4"};
   static constexpr int kMaxAgents = BertrandStage::kMaxPlayers;
@@ -47,10 +47,14 @@ struct BertrandLogitEntry {
   static constexpr InitKind kCustomInit = InitKind::expected;
   static constexpr uint64_t kMaxHistories = uint64_t{1} << 24;
 
+  /// What being out is to the outsider.
+  enum Out : int32_t { kAbsent = 0, kAction = 1 };
+
   struct Config : BertrandStage::Config {
     Config() { firms = 3; }
     double entry = 0.001;
     double exit = 0.001;
+    Choice out{kAbsent};
   };
   static void fields(FieldVisitor& v, Config& c) {
     v("firms", c.firms, Bounds{3, kMaxAgents}, "",
@@ -59,6 +63,8 @@ struct BertrandLogitEntry {
     v("entry", c.entry, Bounds{0, 1}, "",
       "probability that the last firm, out, enters in a period");
     v("exit", c.exit, Bounds{0, 1}, "", "probability that the last firm, in, is out of the next");
+    v.choice("out", c.out, {"absent", "action"},
+             "what being out is to the last firm: no part of the game, or one of its actions");
   }
 
   struct Params {
@@ -67,6 +73,7 @@ struct BertrandLogitEntry {
     double entry;
     double exit;
     double start_in;  ///< probability that a run starts with the outsider in
+    Out out;
     /// Of the market without the outsider, in Nash equilibrium and at greatest joint profit.
     double nash_profit[kMaxAgents];
     double monopoly_profit[kMaxAgents];
@@ -92,6 +99,7 @@ struct BertrandLogitEntry {
     p.entry = c.entry;
     p.exit = c.exit;
     p.start_in = c.entry / (c.entry + c.exit);
+    p.out = static_cast<Out>(c.out.value);
 
     BertrandStage::Config inside = c;
     inside.firms = c.firms - 1;
@@ -110,7 +118,9 @@ struct BertrandLogitEntry {
   }
 
   CUMARL_HD static int agents(const Params& p) { return p.market.firms; }
-  CUMARL_HD static int actions(const Params& p, int) { return p.market.prices; }
+  CUMARL_HD static int actions(const Params& p, int agent) {
+    return chooses(p) && outsider(p, agent) ? p.market.prices + 1 : p.market.prices;
+  }
   CUMARL_HD static uint32_t observations(const Params& p, int) { return p.histories; }
   CUMARL_HD static uint32_t observe_index(const Params&, const State& s, int) { return s.history; }
   CUMARL_HD static int features(const Params& p, int) { return p.market.firms; }
@@ -126,7 +136,12 @@ struct BertrandLogitEntry {
 
   /// Whether the agent had no part in the period that led to `s`; it then learns nothing from it.
   CUMARL_HD static bool absent(const Params& p, const State& s, int agent) {
-    return agent == p.market.firms - 1 && out(p, s);
+    return !chooses(p) && outsider(p, agent) && out(p, s);
+  }
+  /// What an agent who chose `action` has played in the period that led to `s`: chance may have put
+  /// it out.
+  CUMARL_HD static int played(const Params& p, const State& s, int agent, int action) {
+    return chooses(p) && outsider(p, agent) && out(p, s) ? p.market.prices : action;
   }
 
   /// A random word a firm, and one for whether the outsider is in.
@@ -194,9 +209,9 @@ struct BertrandLogitEntry {
     s.history = number(p, last);
   }
 
-  /// Q0(a) = mean profit of a over the rivals' actions, being out among them, / (1 - gamma):
-  /// [actions]. Throws ParameterError for other kinds, gamma of 1, and more than 10^8 joint
-  /// actions.
+  /// Q0(a) = mean profit of a over the rivals' actions, being out among them, / (1 - gamma), and so
+  /// 0 for being out: [actions]. Throws ParameterError for other kinds, gamma of 1, and more than
+  /// 10^8 joint actions.
   static std::vector<double> initial_values(const Params& host, const AgentSpec& spec,
                                             double gamma) {
     if (static_cast<InitKind>(spec.init.kind.value) != InitKind::expected) {
@@ -211,8 +226,8 @@ struct BertrandLogitEntry {
     if (rivals * host.market.prices > 1e8) {
       throw ParameterError("init.kind", "too many joint actions to average over (10^8)");
     }
-    std::vector<double> q(static_cast<size_t>(host.market.prices), 0.0);
-    for (int own = 0; own < host.market.prices; ++own) {
+    std::vector<double> q(static_cast<size_t>(actions(host, spec.agent)), 0.0);
+    for (int own = 0; own < actions(host, spec.agent); ++own) {
       int chosen[kMaxAgents] = {};
       chosen[spec.agent] = own;
       double sum = 0;
@@ -232,17 +247,25 @@ struct BertrandLogitEntry {
     return q;
   }
 
-  /// From the run's last state on the outsider is held out of the market, and then, again from the
-  /// last state, in it, while everybody in the market follows the greedy policies to their limit
-  /// cycle (Brent's algorithm; `evaluation.steps` periods of policies that are not deterministic).
-  /// Of each of the two cycles are reported the profit gain (pi - piN) / (piM - piN) of the firms
-  /// that are in, by the benchmarks of their number, their mean price and mean profit, and its
-  /// length: `profit_gain_out`, `profit_gain_in`, and so on.
+  /// With out = "absent": from the run's last state on the outsider is held out of the market, and
+  /// then, again from the last state, in it, while everybody in the market follows the greedy
+  /// policies to their limit cycle (Brent's algorithm; `evaluation.steps` periods of policies that
+  /// are not deterministic). With "action": everybody follows them to one cycle, in which the
+  /// outsider is out where that is what it plays.
+  ///
+  /// Of the periods with the outsider out, and of those with it in, are reported the profit gain
+  /// (pi - piN) / (piM - piN) of the firms that are in, by the benchmarks of their number, their
+  /// mean price and mean profit: `profit_gain_out`, `profit_gain_in`, and so on; no numbers where
+  /// there are no such periods. `leaves`: whether an outsider who may is out in some.
   template <class Policy, class Facts, class Sink>
   CUMARL_HD static void evaluate(const Params& p, const State& last, const Policy& policy,
                                  const Facts& facts, Sink& sink) {
-    const Cycle two = cycle(p, last, policy, false);
-    const Cycle all = cycle(p, last, policy, true);
+    Market two{};
+    Market all{};
+    const uint32_t length_out = chooses(p) ? 0 : cycle(p, last, policy, false, two, all);
+    const uint32_t length = cycle(p, last, policy, true, two, all);
+    two.average(p.nash_profit, p.monopoly_profit, p.market.firms - 1);
+    all.average(p.market.nash_profit, p.market.monopoly_profit, p.market.firms);
     sink.metric("profit_gain_out", two.gain);
     sink.metric("profit_gain_in", all.gain);
     sink.metric("mean_price_out", two.price);
@@ -250,17 +273,39 @@ struct BertrandLogitEntry {
     sink.metric("mean_profit_out", two.profit);
     sink.metric("mean_profit_in", all.profit);
     sink.metric("time_to_convergence", static_cast<double>(facts.last_change));
+    if (chooses(p)) sink.share("leaves", two.periods > 0, Label::yes_no);
     if (!policy.deterministic()) return;
-    sink.share("cycle_length_out", two.length);
-    sink.share("cycle_length_in", all.length);
+    if (chooses(p)) {
+      sink.share("cycle_length", length);
+    } else {
+      sink.share("cycle_length_out", length_out);
+      sink.share("cycle_length_in", length);
+    }
   }
 
  private:
-  struct Cycle {
+  /// The market with one number of firms: sums over periods and firms, and what they come to.
+  struct Market {
     double gain, price, profit;
-    uint32_t length;
+    uint32_t periods;
+
+    /// 0 / 0 is no number where there are no periods.
+    CUMARL_HD void average(const double* nash_profit, const double* monopoly_profit, int firms) {
+      const double count = static_cast<double>(periods) * firms;
+      profit /= count;
+      price /= count;
+      double nash = 0;
+      double monopoly = 0;
+      for (int i = 0; i < kMaxAgents && i < firms; ++i) {
+        nash += nash_profit[i];
+        monopoly += monopoly_profit[i];
+      }
+      gain = (profit * firms - nash) / (monopoly - nash);
+    }
   };
 
+  CUMARL_HD static bool chooses(const Params& p) { return p.out == kAction; }
+  CUMARL_HD static bool outsider(const Params& p, int agent) { return agent == p.market.firms - 1; }
   CUMARL_HD static bool out(const Params& p, const State& s) {
     const auto digit = static_cast<uint32_t>(p.market.prices);
     return s.history % (digit + 1) == digit;
@@ -310,52 +355,46 @@ struct BertrandLogitEntry {
     s.history = number(p, played);
   }
 
+  /// Adds up the limit cycle that is reached from `s` with the outsider held in the market, as far
+  /// as it wants to be, or out: periods without it to `two`, with it to `all`. Returns its length.
   template <class Policy>
-  CUMARL_HD static Cycle cycle(const Params& p, State s, const Policy& policy, bool in) {
+  CUMARL_HD static uint32_t cycle(const Params& p, State s, const Policy& policy, bool in,
+                                  Market& two, Market& all) {
     double profit[kMaxAgents] = {};
     const auto follow = [&](State& at, uint64_t t) {
       int chosen[kMaxAgents] = {};
       policy.act(p, at, chosen, t);
       advance(p, at, chosen, in, profit);
     };
-    Cycle found{};
-    found.length = policy.evaluation().steps;
+    uint32_t length = policy.evaluation().steps;
     if (policy.deterministic()) {
-      found.length = 1;
+      length = 1;
       uint32_t power = 1;
       State hare = s;
       follow(hare, 0);
       while (s.history != hare.history) {
-        if (power == found.length) {
+        if (power == length) {
           s = hare;
           power *= 2;
-          found.length = 0;
+          length = 0;
         }
         follow(hare, 0);
-        ++found.length;
+        ++length;
       }
     }
-    const int firms = in ? p.market.firms : p.market.firms - 1;
-    for (uint32_t t = 0; t < found.length; ++t) {
+    for (uint32_t t = 0; t < length; ++t) {
       follow(s, t);
       int charged[kMaxAgents] = {};
       digits(p, s.history, charged);
-      for (int i = 0; i < kMaxAgents && i < firms; ++i) {
+      Market& found = out(p, s) ? two : all;
+      ++found.periods;
+      for (int i = 0; i < kMaxAgents && i < p.market.firms; ++i) {
+        if (charged[i] == p.market.prices) continue;
         found.profit += profit[i];
         found.price += p.market.price[i * p.market.prices + charged[i]];
       }
     }
-    const double periods = static_cast<double>(found.length) * firms;
-    found.profit /= periods;
-    found.price /= periods;
-    double nash = 0;
-    double monopoly = 0;
-    for (int i = 0; i < kMaxAgents && i < firms; ++i) {
-      nash += in ? p.market.nash_profit[i] : p.nash_profit[i];
-      monopoly += in ? p.market.monopoly_profit[i] : p.monopoly_profit[i];
-    }
-    found.gain = (found.profit * firms - nash) / (monopoly - nash);
-    return found;
+    return length;
   }
 };
 

@@ -169,6 +169,7 @@ pair_configs() {
   more pricing-float64 bertrand_logit-linear_q env.prices=3 'learner.precision="float64"' 'learner.features.kind="quadratic"'
   more lbf-quadratic lbf-linear_q 'learner.features.kind="quadratic"'
   more lbf-wide-quadratic lbf-linear_q 'learner.features.kind="quadratic"' env.foods=3 'env.size=[8,8]'
+  more pricing-entry-chosen bertrand_logit_entry-q_learning 'env.out="action"'
   more lbf-3-players lbf-random env.players=3 env.foods=2 'env.size=[8,8]' env.coop=true
 }
 

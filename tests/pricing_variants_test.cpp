@@ -646,6 +646,116 @@ TEST(BertrandLogitEntry, MeasuresBothMarkets) {
   }
 }
 
+/// Firms 0 and 1 play 5, and after a period without the outsider 8; the outsider plays 2 twice, then
+/// stays out twice, and so on.
+struct ComeAndGo {
+  void act(const BertrandLogitEntry::Params&, const BertrandLogitEntry::State& s, int* actions,
+           uint64_t = 0) const {
+    const uint32_t own = s.history % 16;
+    actions[0] = own == 15 ? 8 : 5;
+    actions[1] = actions[0];
+    const bool second = s.history / 16 / 15 == (own == 15 ? 8U : 5U);
+    actions[2] = (own == 15) != second ? 15 : 2;
+  }
+  bool deterministic() const { return true; }
+  Evaluation evaluation() const { return {}; }
+};
+
+// A cycle of four periods: (8, 8, 2), (5, 5, 2), (5, 5, out), (8, 8, out).
+TEST(BertrandLogitEntry, MeasuresWhatAnOutsiderChooses) {
+  using Env = BertrandLogitEntry;
+  Env::Config config;
+  config.out.value = Env::kAction;
+  HostArena arena;
+  const auto p = Env::make(config, arena);
+  const double* price = p.market.price;
+  for (const uint32_t last : {0U, 15U}) {
+    Measures m;
+    Env::evaluate(p, {last}, ComeAndGo{}, RunFacts{500, 400, true}, m);
+    double all = 0;
+    for (const int own : {8, 5}) {
+      for (const double profit : logit_profits({price[own], price[own], price[2]})) all += profit;
+    }
+    const double two =
+        (logit_profits({price[5], price[5]})[0] + logit_profits({price[8], price[8]})[0]) / 2;
+    EXPECT_NEAR(m["mean_profit_in"], all / 6, 1e-12);
+    EXPECT_NEAR(m["mean_profit_out"], two, 1e-12);
+    EXPECT_NEAR(m["mean_price_in"], (2 * (price[8] + price[5]) + 2 * price[2]) / 6, 1e-12);
+    EXPECT_NEAR(m["mean_price_out"], (price[5] + price[8]) / 2, 1e-12);
+    const double nash = p.market.nash_profit[0];
+    EXPECT_NEAR(m["profit_gain_in"], (all / 6 - nash) / (p.market.monopoly_profit[0] - nash),
+                1e-12);
+    EXPECT_NEAR(m["profit_gain_out"], (two - 0.222928) / (0.337490 - 0.222928), 1e-4);
+    EXPECT_EQ(m["cycle_length"], 4.0);
+    EXPECT_EQ(m["leaves"], 1.0);
+  }
+  Measures never;  // Alternate's outsider stays in
+  Env::evaluate(p, {0}, Alternate{}, RunFacts{500, 400, true}, never);
+  EXPECT_TRUE(std::isnan(never["profit_gain_out"]) && std::isnan(never["mean_price_out"]));
+  EXPECT_EQ(never["leaves"], 0.0);
+  EXPECT_EQ(never["cycle_length"], 1.0);
+}
+
+// In the market or out of it, by chance or of its own accord.
+TEST(BertrandLogitEntry, LeavesByChoice) {
+  using Env = BertrandLogitEntry;
+  for (const bool may_be_in : {true, false}) {
+    Env::Config config;
+    config.out.value = Env::kAction;
+    config.entry = may_be_in ? 1 : 0;
+    config.exit = may_be_in ? 0 : 1;
+    HostArena arena;
+    const auto p = Env::make(config, arena);
+    EXPECT_EQ(Env::actions(p, 1), 15);
+    EXPECT_EQ(Env::actions(p, 2), 16);
+    for (const int chosen : {6, 15}) {
+      for (const uint32_t before : {7U, 15U}) {
+        Env::State s{before};
+        const int actions[Env::kMaxAgents] = {3, 11, chosen};
+        float paid[Env::kMaxAgents] = {};
+        Rng rng({1, 1}, 0, Stream::dynamics);
+        Env::step(p, s, actions, paid, rng);
+        const bool in = may_be_in && chosen == 6;
+        const auto expected = logit_profits(
+            {p.market.price[3], p.market.price[15 + 11], in ? p.market.price[30 + 6] : 0.0});
+        for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(paid[i], expected[i], 1e-7);
+        EXPECT_EQ(s.history, (3U * 15 + 11) * 16 + (in ? 6 : 15));
+        EXPECT_FALSE(Env::absent(p, s, 2));
+        EXPECT_EQ(Env::played(p, s, 2, chosen), in ? 6 : 15);
+        EXPECT_EQ(Env::played(p, s, 0, 3), 3);
+      }
+    }
+    AgentSpec spec{};
+    spec.agent = 2;
+    spec.init.kind.value = static_cast<int>(InitKind::expected);
+    const auto q = Env::initial_values(p, spec, 0.95);
+    ASSERT_EQ(q.size(), 16U);
+    EXPECT_EQ(q[15], 0.0);
+    EXPECT_GT(*std::min_element(q.begin(), q.begin() + 15), 0.0);
+  }
+}
+
+// An outsider that never enters learns of being out, whatever it would have chosen.
+TEST(BertrandLogitEntry, LearnsOfBeingPutOut) {
+  const auto hash = [](const char* learner, const char* alpha, const char* epsilon) {
+    const std::string insider =
+        "[[learner]]\nname = \"q_learning\"\ngamma = 0.9\nalpha = 0.2\nexploration = { start = 1.0 "
+        "}\n";
+    RunRequest request;
+    request.config_text =
+        "[env]\nname = \"bertrand_logit_entry\"\nprices = 4\nentry = 0.0\nexit = 1.0\nout = "
+        "\"action\"\n[stop]\nmax_steps = 5000\n" +
+        insider + insider + "[[learner]]\nname = \"" + learner +
+        "\"\ngamma = 0.9\nalpha = " + alpha + "\nexploration = { start = " + epsilon + " }\n";
+    request.runs = 8;
+    return Runner(request).run().result_hash;
+  };
+  for (const char* learner : {"q_learning", "outside_option_q"}) {
+    EXPECT_EQ(hash(learner, "0.1", "1.0"), hash(learner, "0.1", "0.0")) << learner;
+    EXPECT_NE(hash(learner, "0.1", "1.0"), hash(learner, "0.9", "1.0")) << learner;
+  }
+}
+
 // An outsider that never enters learns nothing, so it does not matter how fast it would.
 TEST(BertrandLogitEntry, TheAbsentDoNotLearn) {
   const auto hash = [](const char* entry, const char* alpha) {

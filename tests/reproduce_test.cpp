@@ -124,6 +124,20 @@ TEST(ReproduceCompare, Mean) {
                    3 * std::sqrt(1.5 * 1.5 / 9 + variance / 4) + 0.25);
 }
 
+// The gain of the last run, 6, is no number: gains 1, 2 and 3 are left.
+TEST(ReproduceCompare, RunsWithoutTheMeasureDoNotCount) {
+  CellResult cell = small_cell();
+  cell.values[16] = PublishedFigure::kNone;
+  const ReproduceRow mean = compare(cell, figure(Kind::mean, "gain", 2, 9));
+  EXPECT_EQ(mean.n, 3u);
+  EXPECT_DOUBLE_EQ(mean.ours, 2);
+  EXPECT_DOUBLE_EQ(mean.se, std::sqrt(1.0 / 3));
+  EXPECT_DOUBLE_EQ(compare(cell, figure(Kind::sd, "gain", 1, 9)).ours, 1);
+  PublishedFigure median = figure(Kind::quantile, "gain", 2, 9);
+  median.quantile = 0.5;
+  EXPECT_DOUBLE_EQ(compare(cell, median).ours, 2);
+}
+
 TEST(ReproduceCompare, TheEdgeOfATolerance) {
   PublishedFigure f = figure(Kind::mean, "gain", 3.5, 4);
   f.tolerance = 0.5;

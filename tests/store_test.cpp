@@ -681,8 +681,11 @@ TEST(Summary, OfNothingAndOfNoNumbers) {
   EXPECT_EQ(none.metrics.at("m").n, 0u);
   EXPECT_TRUE(none.shares.at("yes").empty());
   const Statistic s = statistic({1, kNan, 2});
-  EXPECT_EQ(s.n, 3u);
-  EXPECT_TRUE(std::isnan(s.mean) && std::isnan(s.q50) && std::isnan(s.max));
+  EXPECT_EQ(s.n, 2u);
+  EXPECT_TRUE(s.mean == 1.5 && s.q50 == 1.5 && s.max == 2);
+  const Statistic no = statistic({kNan});
+  EXPECT_EQ(no.n, 0u);
+  EXPECT_TRUE(std::isnan(no.mean) && std::isnan(no.q50) && std::isnan(no.max));
   EXPECT_EQ(statistic({7}).sd, 0);
 }
 

@@ -24,6 +24,7 @@
 #include "kernels/tabular/minimax_q.hpp"
 #include "kernels/tabular/nash_q.hpp"
 #include "kernels/tabular/opponent_model_q.hpp"
+#include "kernels/tabular/outside_option_q.hpp"
 #include "kernels/tabular/sarsa.hpp"
 
 namespace cumarl {
@@ -602,6 +603,69 @@ TEST(DistributedQ, BelievesTheBestAndKeepsItsChoice) {
   b.step(0, 1, 0, 2.0F, 0, 1, Episode::cut);  // 2 + 0.5 * 4
   EXPECT_DOUBLE_EQ(here[1], 4.0);
   EXPECT_EQ(b.seat.policy(0, 3), (std::vector<double>{0, 1, 0}));
+}
+
+// Three actions, the last of which is the option; alpha 1/2, gamma 1/2, all values 4 at first.
+TEST(OutsideOptionQ, TakesTheOptionUpAndGivesItUp) {
+  using L = OutsideOptionQ;
+  L::Config c;
+  c.alpha = 0.5;
+  c.gamma = 0.5;
+  c.init.value = 4.0;
+  set_epsilon(c.exploration, 0.0);
+  Two<L> b(c);
+  double* here = L::Base::row(b.seat.p, b.seat.memory(), 0);
+  double* there = L::Base::row(b.seat.p, b.seat.memory(), 1);
+  const auto row = [&] { return std::vector<double>(here, here + 3); };
+  EXPECT_EQ(b.act(0, 1), 0);
+  b.step(0, 2, 0, 4.0F, 0, 1, Episode::goes_on);  // 4 + 1/2 (4 + 4/2 - 4): above the best
+  EXPECT_EQ(row(), (std::vector<double>{4, 4, 5}));
+  EXPECT_EQ(b.act(0, 1), 2);
+  EXPECT_EQ(b.seat.policy(0, 3), (std::vector<double>{0, 0, 1}));
+  // an observation is worth what its best action is, the option among them: 4 + 1/2 (5/2 - 4)
+  b.step(1, 1, 0, 0.0F, 0, 0, Episode::goes_on);
+  EXPECT_EQ(there[1], 3.25);
+  b.step(0, 1, 0, 1.0F, 0, 1, Episode::goes_on);  // another action falls: nothing changes
+  EXPECT_EQ(row(), (std::vector<double>{4, 3.5, 5}));
+  EXPECT_EQ(b.act(0, 1), 2);
+  // the option falls, and is given up although it is still worth more than any other
+  b.step(0, 2, 0, 2.5F, 0, 1, Episode::cut);  // 5 + 1/2 (2.5 + 4/2 - 5)
+  EXPECT_EQ(row(), (std::vector<double>{4, 3.5, 4.75}));
+  EXPECT_EQ(b.act(0, 1), 0);
+  // and the observation is worth 4 again: 3.25 + 1/2 (4/2 - 3.25)
+  b.step(1, 1, 0, 0.0F, 0, 0, Episode::goes_on);
+  EXPECT_EQ(there[1], 2.625);
+  // fallen once more, it is above the best, so taken up
+  b.step(0, 2, 0, 4.25F, 0, 1, Episode::ended);  // 4.75 + 1/2 (4.25 - 4.75)
+  EXPECT_EQ(row(), (std::vector<double>{4, 3.5, 4.5}));
+  EXPECT_EQ(b.act(0, 1), 2);
+  b.step(0, 1, 0, 6.5F, 0, 1, Episode::ended);  // another action rises above it: (3.5 + 6.5) / 2
+  EXPECT_EQ(b.act(0, 1), 1);
+  b.step(0, 1, 0, 0.0F, 0, 1, Episode::ended);  // and falls: the best but the option, 4.5
+  EXPECT_EQ(row(), (std::vector<double>{4, 2.5, 4.5}));
+  EXPECT_EQ(b.act(0, 1), 0);
+}
+
+// Of 3 * 2^14 steps that all explore, none plays the option, and the others share them within 4 s.e.
+TEST(OutsideOptionQ, DoesNotExploreTheOption) {
+  OutsideOptionQ::Config c;
+  set_epsilon(c.exploration, 1.0);
+  Two<OutsideOptionQ> b(c);
+  constexpr int kSteps = 3 << 14;
+  int played[3] = {};
+  for (uint32_t t = 0; t < kSteps; ++t)
+    ++played[b.act(0, philox({3, 0}, t, Stream::explore, 0).x0)];
+  EXPECT_EQ(played[2], 0);
+  EXPECT_NEAR(played[0], kSteps / 2, 4 * std::sqrt(kSteps / 4.0));
+}
+
+TEST(OutsideOptionQ, RefusesWhatItCannotDo) {
+  OutsideOptionQ::Config c;
+  set_boltzmann(c.exploration, 1.0);
+  EXPECT_THROW(Two<OutsideOptionQ> b(c), ParameterError);
+  set_epsilon(c.exploration, 0.0);
+  const int one[1] = {1};
+  EXPECT_THROW(Seat<OutsideOptionQ>(c, spec_of(0, 1, one, 2), {1, 0}), ParameterError);
 }
 
 TEST(LenientQ, ForgivesByTemperature) {

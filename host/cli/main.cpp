@@ -244,8 +244,10 @@ void print_cell(const cumarl::CellResult& cell) {
   fmt::print("  {:<28} {:>14} {:>12} {:>12} {:>14} {:>14}\n", "metric", "mean", "s.e.", "s.d.",
              "5%", "95%");
   for (const auto& [name, s] : cell.metrics) {
-    fmt::print("  {:<28} {:>14.6g} {:>12.3g} {:>12.4g} {:>14.6g} {:>14.6g}\n", name, s.mean, s.se,
+    fmt::print("  {:<28} {:>14.6g} {:>12.3g} {:>12.4g} {:>14.6g} {:>14.6g}", name, s.mean, s.se,
                s.sd, s.q05, s.q95);
+    if (s.n < cell.runs - cell.diverged.size()) fmt::print("  in {} runs", s.n);
+    fmt::print("\n");
   }
   for (const auto& [name, shares] : cell.shares) {
     fmt::print("  {:<28}", name);

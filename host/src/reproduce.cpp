@@ -198,6 +198,13 @@ std::vector<double> column(const CellResult& cell, const std::string& name) {
   return values;
 }
 
+/// The same of the runs that have the measure.
+std::vector<double> numbers(const CellResult& cell, const std::string& name) {
+  std::vector<double> values = column(cell, name);
+  std::erase_if(values, [](double v) { return std::isnan(v); });
+  return values;
+}
+
 const std::map<std::string, double>& share_of(const CellResult& cell, const std::string& name) {
   const auto at = cell.shares.find(name);
   if (at == cell.shares.end()) {
@@ -274,7 +281,7 @@ struct Moments {
 void compare_mean(const CellResult& cell, ReproduceRow& row) {
   const PublishedFigure& f = row.figure;
   const bool point = f.kind == PublishedFigure::Kind::point;
-  const auto values = column(cell, point ? f.name + "_" + std::to_string(f.point) : f.name);
+  const auto values = numbers(cell, point ? f.name + "_" + std::to_string(f.point) : f.name);
   row.n = values.size();
   if (row.n < 2) return;
   const auto n = static_cast<double>(row.n);
@@ -287,7 +294,7 @@ void compare_mean(const CellResult& cell, ReproduceRow& row) {
 }
 
 void compare_sd(const CellResult& cell, ReproduceRow& row) {
-  const auto values = column(cell, row.figure.name);
+  const auto values = numbers(cell, row.figure.name);
   row.n = values.size();
   if (row.n < 2) return;
   const auto n = static_cast<double>(row.n);
@@ -300,7 +307,7 @@ void compare_sd(const CellResult& cell, ReproduceRow& row) {
 }
 
 void compare_quantile(const CellResult& cell, ReproduceRow& row) {
-  auto values = column(cell, row.figure.name);
+  auto values = numbers(cell, row.figure.name);
   row.n = values.size();
   if (row.n < 2) return;
   std::sort(values.begin(), values.end());

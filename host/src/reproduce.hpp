@@ -26,6 +26,7 @@
 ///     first  = 1
 ///     values = [1.791, 1.547]
 ///
+/// A mean, standard deviation or quantile is one over the runs that have the measure.
 /// A share may be one among the runs with a given label (`given = "cycle_length"`, `given_label =
 /// "1"`). Any of the three may have `runs`, and `rounding`: half a unit of the last digit where the
 /// published figure is so coarse that it matters. Curves may have `tolerance` as well.

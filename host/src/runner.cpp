@@ -102,6 +102,7 @@ class LiveView {
       default: ++now_.out_of_steps;
     }
     for (size_t k = 0; k < sums_.size(); ++k) {
+      if (std::isnan(row[sums_[k].at])) continue;  // a measure that this run does not have
       // Welford: the mean of n values and the squares around it
       LiveMetric& metric = now_.metrics[k];
       const double distance = row[sums_[k].at] - metric.mean;

@@ -16,16 +16,16 @@ bool has_status(double status, RunStatus which) { return status == static_cast<d
 }  // namespace
 
 Statistic statistic(std::vector<double> values) {
+  std::erase_if(values, [](double v) { return std::isnan(v); });
+  if (values.empty()) {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    return {0, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan};
+  }
   Statistic s;
   s.n = values.size();
-  if (values.empty()) return s;
   const auto n = static_cast<double>(values.size());
   for (const double v : values) s.mean += v;
   s.mean /= n;
-  if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
-    const double nan = std::numeric_limits<double>::quiet_NaN();
-    return {s.n, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan};
-  }
   double squares = 0;
   for (const double v : values) squares += (v - s.mean) * (v - s.mean);
   s.sd = values.size() > 1 ? std::sqrt(squares / (n - 1)) : 0.0;

@@ -12,7 +12,8 @@
 
 namespace cumarl {
 
-/// The distribution of `values`. Where one of them is no number, all but n is NaN.
+/// The distribution of those of `values` that are numbers, n of them: there are measures that some
+/// runs do not have. Where there are none, all but n is NaN.
 Statistic statistic(std::vector<double> values);
 
 /// What --json calls a label of a share: "true", "3", "0,2".

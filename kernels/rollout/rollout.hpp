@@ -159,6 +159,9 @@ class Lane {
     }
     Rng rng(key_, now, Stream::dynamics);
     const Episode episode = Env::step(cell_->env, env_, action, reward, rng);
+    if constexpr (requires { Env::played(cell_->env, env_, 0, 0); }) {
+      for (int i = 0; i < n; ++i) action[i] = Env::played(cell_->env, env_, i, action[i]);
+    }
     if constexpr (can_tally<Env, L>()) {
       if (cell_->evaluation.measures) tally(action, episode, now);
     }

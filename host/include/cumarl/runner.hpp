@@ -71,7 +71,8 @@ struct Estimate {
   double joint_steps = 0;
 };
 
-/// Distribution of a metric over runs. Quantiles interpolate linearly (type 7 of Hyndman and Fan).
+/// Distribution of a metric over the runs that have it, n of them. Quantiles interpolate linearly
+/// (type 7 of Hyndman and Fan).
 struct Statistic {
   uint64_t n = 0;
   double mean = 0, sd = 0, se = 0, min = 0, q05 = 0, q25 = 0, q50 = 0, q75 = 0, q95 = 0, max = 0;
