@@ -289,8 +289,13 @@ struct BertrandLogitEntry {
     double gain, price, profit;
     uint32_t periods;
 
-    /// 0 / 0 is no number where there are no periods.
+    /// Where there are no periods, to no numbers, with the same bits on every machine (those of 0 / 0
+    /// differ).
     CUMARL_HD void average(const double* nash_profit, const double* monopoly_profit, int firms) {
+      if (periods == 0) {
+        gain = price = profit = __builtin_nan("");
+        return;
+      }
       const double count = static_cast<double>(periods) * firms;
       profit /= count;
       price /= count;
