@@ -102,7 +102,7 @@ std::vector<Workload> headline() {
        "[learner]\nname = \"linear_q\"\nalpha = 0.01\n"
        "features = { kind = \"fourier\", order = 7 }\n"
        "exploration = { start = 1.0, decay_rate = 1e-5 }\n[evaluation]\nsteps = 1\n",
-       50'000,
+       100'000,
        16,
        kNotCounted,
        64},
