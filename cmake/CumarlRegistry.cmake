@@ -5,7 +5,8 @@
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(CUMARL_CPU_VARIANTS generic x86_64_v3 x86_64_v4 CACHE STRING
     "Instruction sets that CPU loops are compiled for; generic must be among them")
-  set(CUMARL_FLAGS_generic -march=x86-64-v2)
+  set(CUMARL_BASELINE x86-64-v2 CACHE STRING "What the generic loops are compiled for, as -march takes it")
+  set(CUMARL_FLAGS_generic -march=${CUMARL_BASELINE})
   set(CUMARL_FLAGS_x86_64_v3 -march=x86-64-v3 -mtune=haswell)
   set(CUMARL_FLAGS_x86_64_v4 -march=x86-64-v4 -mprefer-vector-width=512 -mtune=haswell)
 else()

@@ -8,7 +8,7 @@
 
 #include "kernels/core/hd.hpp"
 
-#if defined(__AVX512F__) && !defined(__CUDACC__)
+#if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512DQ__) && !defined(__CUDACC__)
 #include <immintrin.h>
 #define CUMARL_AVX512 1
 #else

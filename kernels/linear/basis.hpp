@@ -210,7 +210,7 @@ struct Basis {
 
   template <class Real, class Team>
   CUMARL_HD void quadratic(const Team& team, const float* raw, Real* x, int n) const {
-#if defined(__AVX512F__) && !defined(__CUDACC__)
+#if CUMARL_AVX512
     if constexpr (Team::size() == 1 && sizeof(Real) == sizeof(float)) {
       if (inputs + 2 <= kColumns) {
         vector_ops::pair_products(sixteen_factors(raw), first, second, x, n);
@@ -221,7 +221,7 @@ struct Basis {
     for_columns(team, n,
                 [&](int k) { x[k] = factor<Real>(raw, first[k]) * factor<Real>(raw, second[k]); });
   }
-#if defined(__AVX512F__) && !defined(__CUDACC__)
+#if CUMARL_AVX512
   CUMARL_INLINE __m512 sixteen_factors(const float* raw) const {
     const auto there = static_cast<__mmask16>((1U << inputs) - 1);
     const __m512 above =

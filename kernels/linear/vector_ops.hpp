@@ -17,6 +17,7 @@
 #endif
 
 #include "kernels/core/hd.hpp"
+#include "kernels/core/simd.hpp"
 #include "kernels/core/team.hpp"
 
 namespace cumarl::inline CUMARL_VARIANT {
@@ -74,32 +75,77 @@ CUMARL_INLINE void four_trees(const Wide<Real>& a, const Wide<Real>& b, const Wi
 }
 
 #if defined(__AVX2__)
-// Vectors of floats in 256-bit registers, explicitly: g++ takes wider ones apart column by column
-// where there are none, and where there are they were no faster (docs/performance.md).
+// Vectors of floats in registers, explicitly: g++ takes wider vectors than there are registers apart
+// column by column.
 
-/// The halves of 16 columns.
-struct Halves {
-  __m256 low{}, high{};
+#if CUMARL_AVX512
+/// 16 columns.
+struct Sixteen {
+  __m512 all{};
 
-  /// Adds 16 columns of the products of a and x.
-  CUMARL_INLINE void add_products(const float* a, __m256 x_low, __m256 x_high) {
-    low = _mm256_add_ps(low, _mm256_mul_ps(_mm256_load_ps(a), x_low));
-    high = _mm256_add_ps(high, _mm256_mul_ps(_mm256_load_ps(a + 8), x_high));
+  CUMARL_INLINE static Sixteen load(const float* at) { return {_mm512_load_ps(at)}; }
+  CUMARL_INLINE void store(float* at) const { _mm512_store_ps(at, all); }
+  CUMARL_INLINE void add_products(const Sixteen& a, const Sixteen& b) {
+    all = _mm512_add_ps(all, _mm512_mul_ps(a.all, b.all));
   }
+  CUMARL_INLINE __m256 low() const { return _mm512_castps512_ps256(all); }
+  CUMARL_INLINE __m256 high() const { return _mm512_extractf32x8_ps(all, 1); }
 };
+CUMARL_INLINE Sixteen everywhere(float value) { return {_mm512_set1_ps(value)}; }
+
+/// Of every 128 bits of x and y the sums of neighbouring columns, x's before y's.
+CUMARL_INLINE Sixteen add_within(const Sixteen& x, const Sixteen& y) {
+  return {
+      _mm512_add_ps(_mm512_shuffle_ps(x.all, y.all, 0x88), _mm512_shuffle_ps(x.all, y.all, 0xDD))};
+}
+#else
+/// 16 columns.
+struct Sixteen {
+  __m256 half[2]{};
+
+  CUMARL_INLINE static Sixteen load(const float* at) {
+    return {{_mm256_load_ps(at), _mm256_load_ps(at + 8)}};
+  }
+  CUMARL_INLINE void store(float* at) const {
+    _mm256_store_ps(at, half[0]);
+    _mm256_store_ps(at + 8, half[1]);
+  }
+  CUMARL_INLINE void add_products(const Sixteen& a, const Sixteen& b) {
+    half[0] = _mm256_add_ps(half[0], _mm256_mul_ps(a.half[0], b.half[0]));
+    half[1] = _mm256_add_ps(half[1], _mm256_mul_ps(a.half[1], b.half[1]));
+  }
+  CUMARL_INLINE __m256 low() const { return half[0]; }
+  CUMARL_INLINE __m256 high() const { return half[1]; }
+};
+CUMARL_INLINE Sixteen everywhere(float value) {
+  return {{_mm256_set1_ps(value), _mm256_set1_ps(value)}};
+}
 
 /// Of every 128 bits of x and y the sums of neighbouring columns, x's before y's.
 CUMARL_INLINE __m256 add_within(__m256 x, __m256 y) {
   return _mm256_add_ps(_mm256_shuffle_ps(x, y, 0x88), _mm256_shuffle_ps(x, y, 0xDD));
 }
-CUMARL_INLINE __m256 add_four_within(__m256 a, __m256 b, __m256 c, __m256 d) {
-  return add_within(add_within(a, b), add_within(c, d));
+CUMARL_INLINE Sixteen add_within(const Sixteen& x, const Sixteen& y) {
+  return {{add_within(x.half[0], y.half[0]), add_within(x.half[1], y.half[1])}};
+}
+#endif
+
+CUMARL_INLINE Sixteen add_four_within(const Sixteen* v) {
+  return add_within(add_within(v[0], v[1]), add_within(v[2], v[3]));
+}
+
+/// The tree over 16 columns.
+CUMARL_INLINE float tree(const Sixteen& v) {
+  const __m256 pairs = _mm256_hadd_ps(v.low(), v.high());
+  const __m256 fours = _mm256_hadd_ps(pairs, pairs);  // of low, of high, in either half
+  const __m128 eights = _mm_add_ps(_mm256_castps256_ps128(fours), _mm256_extractf128_ps(fours, 1));
+  return eights[0] + eights[1];
 }
 
 /// The trees of four rows' columns.
-CUMARL_INLINE __m128 four_trees(const Halves* v) {
-  const __m256 low = add_four_within(v[0].low, v[1].low, v[2].low, v[3].low);
-  const __m256 high = add_four_within(v[0].high, v[1].high, v[2].high, v[3].high);
+CUMARL_INLINE __m128 four_trees(const Sixteen* v) {
+  const Sixteen fours = add_four_within(v);
+  const __m256 low = fours.low(), high = fours.high();
   return _mm_add_ps(_mm_add_ps(_mm256_castps256_ps128(low), _mm256_extractf128_ps(low, 1)),
                     _mm_add_ps(_mm256_castps256_ps128(high), _mm256_extractf128_ps(high, 1)));
 }
@@ -113,32 +159,29 @@ CUMARL_INLINE void store_some(float* out, __m128 v, int count) {
 /// kRows rows of n columns times x: their 16 columns of sums. Where there are fewer, `rows`, the
 /// last one is taken again.
 template <int kRows>
-CUMARL_INLINE void row_products(const float* matrix, int rows, const float* x, int n, Halves* sum) {
+CUMARL_INLINE void row_products(const float* matrix, int rows, const float* x, int n,
+                                Sixteen* sum) {
   const float* at[kRows];
 #pragma GCC unroll 8
   for (int j = 0; j < kRows; ++j) {
     at[j] = matrix + static_cast<size_t>(j < rows ? j : rows - 1) * static_cast<size_t>(n);
   }
   for (int k = 0; k < n; k += kColumns) {
-    const __m256 low = _mm256_load_ps(x + k);
-    const __m256 high = _mm256_load_ps(x + k + 8);
+    const Sixteen mine = Sixteen::load(x + k);
 #pragma GCC unroll 8
-    for (int j = 0; j < kRows; ++j) sum[j].add_products(at[j] + k, low, high);
+    for (int j = 0; j < kRows; ++j) sum[j].add_products(Sixteen::load(at[j] + k), mine);
   }
 }
 #endif
 
-#if defined(__AVX512VL__)
+#if CUMARL_AVX512
 /// The trees of eight rows' columns.
-CUMARL_INLINE __m256 eight_trees(const Halves* v) {
-  const auto join = [](__m256 first, __m256 second) {
-    return _mm256_add_ps(_mm256_permute2f128_ps(first, second, 0x20),
-                         _mm256_permute2f128_ps(first, second, 0x31));
-  };
-  return _mm256_add_ps(join(add_four_within(v[0].low, v[1].low, v[2].low, v[3].low),
-                            add_four_within(v[4].low, v[5].low, v[6].low, v[7].low)),
-                       join(add_four_within(v[0].high, v[1].high, v[2].high, v[3].high),
-                            add_four_within(v[4].high, v[5].high, v[6].high, v[7].high)));
+CUMARL_INLINE __m256 eight_trees(const Sixteen* v) {
+  const __m512 first = add_four_within(v).all, second = add_four_within(v + 4).all;
+  const __m512 eights = _mm512_add_ps(_mm512_shuffle_f32x4(first, second, 0x88),
+                                      _mm512_shuffle_f32x4(first, second, 0xDD));
+  return _mm512_castps512_ps256(_mm512_add_ps(_mm512_shuffle_f32x4(eights, eights, 0x88),
+                                              _mm512_shuffle_f32x4(eights, eights, 0xDD)));
 }
 
 /// Which of eight are among the first `count`.
@@ -261,13 +304,9 @@ template <class Real, class Team>
 CUMARL_HD CUMARL_INLINE Real dot(const Team& team, const Real* a, const Real* b, int n) {
 #if defined(__AVX2__) && !defined(__CUDACC__)
   if constexpr (Team::size() == 1 && sizeof(Real) == sizeof(float)) {
-    vector_ops::Halves sum[1];
+    vector_ops::Sixteen sum[1];
     vector_ops::row_products<1>(a, 1, b, n, sum);
-    const __m256 pairs = _mm256_hadd_ps(sum[0].low, sum[0].high);
-    const __m256 fours = _mm256_hadd_ps(pairs, pairs);  // of low, of high, in either half
-    const __m128 eights =
-        _mm_add_ps(_mm256_castps256_ps128(fours), _mm256_extractf128_ps(fours, 1));
-    return eights[0] + eights[1];
+    return vector_ops::tree(sum[0]);
   }
 #endif
 #if !defined(__CUDACC__)
@@ -311,10 +350,11 @@ CUMARL_HD CUMARL_INLINE void add_scaled(const Team& team, Real* y, Real scale, c
                                         int n) {
 #if defined(__AVX2__) && !defined(__CUDACC__)
   if constexpr (Team::size() == 1 && sizeof(Real) == sizeof(float)) {
-    const __m256 factor = _mm256_set1_ps(scale);
-    for (int k = 0; k < n; k += 8) {
-      _mm256_store_ps(y + k, _mm256_add_ps(_mm256_load_ps(y + k),
-                                           _mm256_mul_ps(factor, _mm256_load_ps(x + k))));
+    const vector_ops::Sixteen factor = vector_ops::everywhere(scale);
+    for (int k = 0; k < n; k += kColumns) {
+      vector_ops::Sixteen sum = vector_ops::Sixteen::load(y + k);
+      sum.add_products(factor, vector_ops::Sixteen::load(x + k));
+      sum.store(y + k);
     }
     return;
   }
@@ -379,15 +419,15 @@ CUMARL_HD CUMARL_INLINE void multiply(const Team& team, const Real* matrix, int 
 #if defined(__AVX2__)
     if constexpr (sizeof(Real) == sizeof(float)) {
       const auto at = [&] { return matrix + static_cast<size_t>(r) * static_cast<size_t>(n); };
-#if defined(__AVX512VL__)
+#if CUMARL_AVX512
       for (; r + 4 < rows; r += 8) {
-        vector_ops::Halves sum[8];
+        vector_ops::Sixteen sum[8];
         vector_ops::row_products<8>(at(), rows - r, x, n, sum);
         vector_ops::store_some(out + r, vector_ops::eight_trees(sum), rows - r);
       }
 #endif
       for (; r < rows; r += 4) {
-        vector_ops::Halves sum[4];
+        vector_ops::Sixteen sum[4];
         vector_ops::row_products<4>(at(), rows - r, x, n, sum);
         vector_ops::store_some(out + r, vector_ops::four_trees(sum), rows - r);
       }
@@ -458,7 +498,7 @@ CUMARL_HD CUMARL_INLINE int top_of(const Real* values, int count) {
 /// The same for a padded row, whatever pads it.
 template <class Real>
 CUMARL_HD CUMARL_INLINE int top_of_row(const Real* row, int count) {
-#if defined(__AVX512VL__) && !defined(__CUDACC__)
+#if CUMARL_AVX512
   if constexpr (sizeof(Real) == sizeof(float)) {
     __m256 most = vector_ops::eight_of(row, 0, count);
     for (int k = 8; k < count; k += 8) {
@@ -478,7 +518,7 @@ CUMARL_HD CUMARL_INLINE int top_of_row(const Real* row, int count) {
 /// Its largest value. Pre: no entry is -0.
 template <class Real>
 CUMARL_HD CUMARL_INLINE Real top_value(const Real* row, int count) {
-#if defined(__AVX512VL__) && !defined(__CUDACC__)
+#if CUMARL_AVX512
   if constexpr (sizeof(Real) == sizeof(float)) {
     __m256 most = vector_ops::eight_of(row, 0, count);
     for (int k = 8; k < count; k += 8) {
@@ -493,7 +533,7 @@ CUMARL_HD CUMARL_INLINE Real top_value(const Real* row, int count) {
 /// row[at] += change, which leaves the row ready to be read as a vector.
 template <class Real>
 CUMARL_HD CUMARL_INLINE void add_at(Real* row, int at, Real change) {
-#if defined(__AVX512VL__) && !defined(__CUDACC__)
+#if CUMARL_AVX512
   if constexpr (sizeof(Real) == sizeof(float)) {
     float* const eight = row + at / 8 * 8;
     const __m256 old = _mm256_loadu_ps(eight);
